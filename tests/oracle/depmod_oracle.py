@@ -89,19 +89,23 @@ class Config:
 
     Of files with one base name the first directory's counts; all are read in the order of their base names."""
 
-    def __init__(self, paths, kver):
+    def __init__(self, paths, kver, chroot=''):
         self.search, self.overrides, self.externals, self.excludes = [], [], [], []
         files = {}
         for path in paths:
-            if os.path.isdir(path):
-                for name in os.listdir(path):
+            path = inside(os.fsencode(path), chroot)
+            if path and os.path.isdir(path):
+                for name in map(text, os.listdir(path)):
+                    file = os.path.join(path, raw(name))
+                    file = b'/dev/null' if os.path.islink(file) and os.readlink(file) == b'/dev/null' else inside(
+                        file, chroot)
                     # what is a directory, or a link to nothing, hides no file of its name
-                    if name.endswith('.conf') and len(name) > 5 and name[0] != '.' and not os.path.isdir(
-                            os.path.join(path, name)) and os.path.exists(os.path.join(path, name)):
-                        files.setdefault(name, os.path.join(path, name))
-            elif os.path.exists(path):
-                files.setdefault(os.path.basename(path), path)
-        for name in sorted(files, key=os.fsencode):
+                    if name.endswith('.conf') and len(name) > 5 and name[0] != '.' and file and os.path.exists(
+                            file) and not os.path.isdir(file):
+                        files.setdefault(name, file)
+            elif path and os.path.exists(path):
+                files.setdefault(text(os.path.basename(path)), path)
+        for name in sorted(files):
             with open(files[name], 'rb') as file:
                 for line in text(file.read()).replace('\\\n', '').split('\n'):
                     self.line(line, kver)
@@ -618,7 +622,8 @@ def main():
     parser.add_argument('--root', default='', help='read absolute links and external directories as below this root')
     args = parser.parse_args()
     sys.setrecursionlimit(20000)
-    config = Config(args.config, args.kver or os.path.basename(os.path.normpath(args.module_dir)))
+    config = Config(args.config, args.kver or os.path.basename(os.path.normpath(args.module_dir)),
+                    args.root.rstrip('/'))
     try:
         files = generate(args.module_dir, config, args.layout, args.root.rstrip('/'))
     except Cycle as cycle:

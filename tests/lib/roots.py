@@ -7,6 +7,7 @@ was added by a step that is gone) does nothing. Paths are relative to the root; 
 
 A fixed mtime is given to every module that is written, as package managers do: only `touch` moves it.
 """
+import errno
 import gzip
 import lzma
 import os
@@ -49,8 +50,11 @@ class Root:
             return                              # an absolute link stands where a directory was
         try:
             getattr(self, 'do_' + name)(**arguments)
-        except (FileNotFoundError, NotADirectoryError, FileExistsError, IsADirectoryError):
-            pass                                # its object went with another step
+        except OSError as error:
+            if error.errno not in (errno.ENOENT, errno.ENOTDIR, errno.EEXIST, errno.EISDIR, errno.ENOTEMPTY,
+                                   errno.EINVAL):
+                raise
+            # its object went with another step, or is a directory that was to move into itself
 
     def contains(self, path):
         parent = os.path.realpath(os.path.dirname(self / path))
@@ -146,6 +150,8 @@ class Root:
 
     def swap(self, kver, how):
         tree = self / f'lib/modules/{kver}'
+        if not os.path.isdir(tree):
+            return
         subprocess.run(['cp', how, tree, tree + '.copy'], check=True)
         shutil.rmtree(tree)
         os.rename(tree + '.copy', tree)

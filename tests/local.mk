@@ -1,0 +1,23 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# Each suite is one executable that prints TAP; it finds the program through KMP_DEPMOD.
+
+AM_TESTS_ENVIRONMENT = KMP_DEPMOD='$(abs_builddir)/kmp-depmod'; export KMP_DEPMOD;
+LOG_DRIVER = env AM_TAP_AWK='$(AWK)' $(SHELL) $(top_srcdir)/build-aux/tap-driver.sh
+
+# what is worth running in a build with sanitizers: all that is the program's own
+SANITIZED_TESTS = \
+	tests/diff/synthetic
+
+TESTS = \
+	$(SANITIZED_TESTS) \
+	tests/diff/real-slices \
+	tests/diff/self-check
+
+EXTRA_DIST += \
+	tests/check \
+	tests/diff \
+	tests/lib \
+	tests/live \
+	tests/oracle \
+	tests/setup

@@ -1,14 +1,15 @@
-/* SPDX-License-Identifier: GPL-2.0-or-later */
+// SPDX-License-Identifier: GPL-2.0-or-later
 
 /*
  * SUSE's scriptlets honour $DEPMOD, so there the environment is enough. Fedora's call
- * /sbin/depmod, which is a link to kmod, as modprobe and lsmod are. A bind mount made with
- * mount(2) follows the link and would cover all of them; open_tree(2) and move_mount(2) can
- * cover the link itself.
+ * /sbin/depmod, which is a link to kmod, as modprobe and lsmod are. A bind mount made
+ * with mount(2) follows the link and would cover all of them; open_tree(2) and
+ * move_mount(2) can cover the link itself.
  *
- * The mounts must not leave the child. Its namespace is a copy in which each mount is still a
- * peer of the original, so first all of them are made slaves: what is mounted outside keeps
- * arriving, nothing goes back. That has to be asked of the top of the tree, which a chroot's
+ * The mounts must not leave the child. Its namespace is a copy in which each mount is
+ * still a peer of the original, so first all of them are made slaves: what is mounted
+ * outside keeps arriving, nothing goes back. That has to be asked of the top of the tree,
+ * which a chroot's
  * "/" is usually not: therefore a detour over the root outside.
  */
 
@@ -22,7 +23,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "intercept.h"
+#include "base/util.h"
+#include "rpm-plugin/intercept.h"
 
 /* Of <linux/mount.h>, which does not go together with every <sys/mount.h>. */
 #ifndef OPEN_TREE_CLONE
@@ -37,7 +39,10 @@
 
 /* Often one file under several names; each is covered once. */
 static const char *const depmods[] = {
-	"/usr/sbin/depmod", "/sbin/depmod", "/usr/bin/depmod", "/bin/depmod",
+	"/usr/sbin/depmod",
+	"/sbin/depmod",
+	"/usr/bin/depmod",
+	"/bin/depmod",
 };
 
 void intercept_environment(const char *drop_in)
@@ -64,12 +69,13 @@ static bool same_file(const struct stat *a, const struct stat *b)
 static int cover(const char *path, const char *drop_in)
 {
 	int r, fd = (int)syscall(SYS_open_tree, AT_FDCWD, drop_in,
-				 OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
+		       OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
 
 	if (fd < 0)
 		return -errno;
-	r = syscall(SYS_move_mount, fd, "", AT_FDCWD, path, MOVE_MOUNT_F_EMPTY_PATH) < 0 ?
-		    -errno : 0;
+	r = syscall(SYS_move_mount, fd, "", AT_FDCWD, path, MOVE_MOUNT_F_EMPTY_PATH) < 0
+		    ? -errno
+		    : 0;
 	close(fd);
 	return r;
 }
@@ -89,7 +95,7 @@ static int cover_all(const char *drop_in)
 
 	if (access(drop_in, X_OK) < 0 || stat(drop_in, &ours) < 0)
 		return -errno;
-	for (size_t i = 0; i < sizeof(depmods) / sizeof(depmods[0]); i++) {
+	for (size_t i = 0; i < ARRAY_SIZE(depmods); i++) {
 		int r;
 
 		if (lstat(depmods[i], &theirs) < 0 || same_file(&ours, &theirs))

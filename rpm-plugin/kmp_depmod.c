@@ -1,25 +1,26 @@
-/* SPDX-License-Identifier: GPL-2.0-or-later */
+// SPDX-License-Identifier: GPL-2.0-or-later
 
 /*
- * The rpm plugin. It collects what a transaction does to kernel modules and has the program
- * bring their indexes up to date, at the end, once. It does nothing else in rpm's process.
+ * The rpm plugin. It collects what a transaction does to kernel modules and has the
+ *program bring their indexes up to date, at the end, once. It does nothing else in rpm's
+ *process.
  *
  *	tsm_pre			(outside)  note the root; are there marks of the dead?
  *	fsm_file_pre		(inside)   mark the kernel before its first file changes
  *	fsm_file_post		(inside)   collect the path, whatever became of it
- *	scriptlet_pre		(inside)   before the first that may read the indexes: flush
- *	scriptlet_fork_post	(child)    offer the drop-in
- *	tsm_post		(outside)  flush what is left; clear the marks
+ *	scriptlet_pre		(inside)   before the first that may read the indexes:
+ *flush scriptlet_fork_post	(child)    offer the drop-in tsm_post		(outside)
+ *flush what is left; clear the marks
  *
  * "Inside" is inside the chroot of --root, where the program is the root's own. If it has
  * none, the flush waits for tsm_post, which calls ours from outside.
  *
- * Which path holds what is not decided here. The disk is the truth when the program scans it;
- * that is why scriptlets after a flush are a reason for another one, and why the result of a
- * file operation, or of the transaction, does not matter.
+ * Which path holds what is not decided here. The disk is the truth when the program scans
+ *it; that is why scriptlets after a flush are a reason for another one, and why the
+ *result of a file operation, or of the transaction, does not matter.
  *
- * Every hook returns RPMRC_OK: nothing here is worth a failed transaction. If the indexes may
- * be stale at the end, one warning says so, and the marks stay for a later run.
+ * Every hook returns RPMRC_OK: nothing here is worth a failed transaction. If the indexes
+ *may be stale at the end, one warning says so, and the marks stay for a later run.
  */
 
 #include <errno.h>
@@ -36,19 +37,20 @@
 #include <rpm/rpmlog.h>
 #include <rpm/rpmts.h>
 
-#include "common/base/mark.h"
-#include "common/model/changeset.h"
-#include "hooks.h"
-#include "intercept.h"
-#include "options.h"
-#include "run.h"
+#include "base/mark.h"
+#include "base/util.h"
+#include "model/changeset.h"
+#include "rpm-plugin/hooks.h"
+#include "rpm-plugin/intercept.h"
+#include "rpm-plugin/options.h"
+#include "rpm-plugin/run.h"
 
 #define LOG(level, format, ...) rpmlog(level, "[kmp_depmod] " format "\n", ##__VA_ARGS__)
 
 /* A kernel whose files this transaction changes. */
 struct kernel {
 	char *kver;
-	struct mark mark;	/* not held where it could not be set */
+	struct mark mark; /* not held where it could not be set */
 };
 
 struct plugin {
@@ -56,20 +58,21 @@ struct plugin {
 
 	/* One transaction; all zero (and descriptors -1) outside of one. */
 	bool active;
-	char *root;			/* absolute, as seen from outside the chroot */
+	char *root; /* absolute, as seen from outside the chroot */
 	int root_fd;
-	int outer_root_fd;		/* for intercept_mount(); -1 without chroot */
-	struct changeset changes;	/* since the last good flush */
-	struct kernel *kernels;		/* of the whole transaction */
+	int outer_root_fd;	  /* for intercept_mount(); -1 without chroot */
+	struct changeset changes; /* since the last good flush */
+	struct kernel *kernels;	  /* of the whole transaction */
 	size_t n_kernels;
-	bool dirty;			/* a run is needed */
-	bool touched;			/* a path was collected, now or before a flush */
-	bool early;			/* the flush before the first %posttrans was tried */
-	bool warned;			/* once is enough */
-	bool hopeless;			/* it hung: not tried again */
+	bool dirty;    /* a run is needed */
+	bool touched;  /* a path was collected, now or before a flush */
+	bool early;    /* the flush before the first %posttrans was tried */
+	bool warned;   /* once is enough */
+	bool hopeless; /* it hung: not tried again */
 };
 
-/* --- one transaction -------------------------------------------------------------------- */
+/* --- one transaction
+ * -------------------------------------------------------------------- */
 
 static void transaction_end(struct plugin *p)
 {
@@ -86,7 +89,7 @@ static void transaction_end(struct plugin *p)
 		close(p->root_fd);
 	if (p->outer_root_fd >= 0)
 		close(p->outer_root_fd);
-	*p = (struct plugin){ .options = options, .root_fd = -1, .outer_root_fd = -1 };
+	*p = (struct plugin){.options = options, .root_fd = -1, .outer_root_fd = -1};
 }
 
 static bool in_chroot(const struct plugin *p)
@@ -127,7 +130,8 @@ static void transaction_begin(struct plugin *p, const char *root)
 		p->outer_root_fd = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	p->active = true;
 	if (orphans_left(p->root_fd)) {
-		LOG(RPMLOG_INFO, "an earlier transaction did not end, checking the indexes");
+		LOG(RPMLOG_INFO,
+			"an earlier transaction did not end, checking the indexes");
 		p->dirty = true;
 	}
 }
@@ -148,7 +152,7 @@ static void kernel_mark(struct plugin *p, struct kernel *k)
 	r = mark_set(p->root_fd, k->kver, who, sync_wanted(), &k->mark);
 	if (r != 0)
 		LOG(RPMLOG_DEBUG, "%s: no mark: %s", k->kver,
-		    r < 0 ? strerror(-r) : "its lock is taken");
+			r < 0 ? strerror(-r) : "its lock is taken");
 }
 
 static void kernel_begin(struct plugin *p, const char *kver, size_t len)
@@ -157,21 +161,22 @@ static void kernel_begin(struct plugin *p, const char *kver, size_t len)
 
 	for (size_t i = 0; i < p->n_kernels; i++)
 		if (strncmp(p->kernels[i].kver, kver, len) == 0 &&
-		    p->kernels[i].kver[len] == '\0')
+			p->kernels[i].kver[len] == '\0')
 			return;
 	longer = reallocarray(p->kernels, p->n_kernels + 1, sizeof(*longer));
 	if (!longer)
 		return;
 	p->kernels = longer;
 	k = &longer[p->n_kernels];
-	*k = (struct kernel){ .kver = strndup(kver, len), .mark = MARK_NONE };
+	*k = (struct kernel){.kver = strndup(kver, len), .mark = MARK_NONE};
 	if (!k->kver)
 		return;
 	p->n_kernels++;
 	kernel_mark(p, k);
 }
 
-/* --- flush ------------------------------------------------------------------------------ */
+/* --- flush
+ * ------------------------------------------------------------------------------ */
 
 /* The last line is the cause; of a long story the user sees that. */
 static const char *last_line(struct run *run)
@@ -192,7 +197,7 @@ static void describe(int r, struct run *run, unsigned timeout, char *buf, size_t
 	case RUN_FAILED:
 		said = last_line(run);
 		snprintf(buf, size, "exit status %d%s%.900s", run->status,
-			 *said ? ": " : "", said);
+			*said ? ": " : "", said);
 		break;
 	case RUN_KILLED:
 		snprintf(buf, size, "killed by signal %d", run->status);
@@ -213,14 +218,16 @@ static void warn_once(struct plugin *p, const char *what, const char *cause)
 
 static void report_success(struct plugin *p, struct run *run)
 {
-	/* What it says although all went well is about single modules, unless asked for. */
+	/* What it says although all went well is about single modules, unless asked for.
+	 */
 	if (run->len > 0 && !rpmIsDebug())
 		warn_once(p, "not all is well with the modules", last_line(run));
 	if (run->len > 0)
 		LOG(RPMLOG_DEBUG, "%s", run->output);
 	if (p->changes.n > 0)
-		LOG(RPMLOG_INFO, "module indexes up to date after %zu changed file%s, %.3f s",
-		    p->changes.n, p->changes.n == 1 ? "" : "s", run->seconds);
+		LOG(RPMLOG_INFO,
+			"module indexes up to date after %zu changed file%s, %.3f s",
+			p->changes.n, p->changes.n == 1 ? "" : "s", run->seconds);
 }
 
 static void report_failure(struct plugin *p, bool inside, int r, struct run *run)
@@ -228,7 +235,8 @@ static void report_failure(struct plugin *p, bool inside, int r, struct run *run
 	char cause[1024];
 
 	describe(r, run, p->options.timeout, cause, sizeof(cause));
-	if (r < 0 && inside && in_chroot(p))	/* no interpreter, say; outside is another try */
+	if (r < 0 && inside &&
+		in_chroot(p)) /* no interpreter, say; outside is another try */
 		LOG(RPMLOG_DEBUG, "%s: %s", p->options.program, cause);
 	else
 		warn_once(p, "module indexes may be out of date", cause);
@@ -239,8 +247,13 @@ static void flush(struct plugin *p, bool inside)
 {
 	char root_inside[] = "/", *root = inside ? root_inside : p->root;
 	char *argv[] = {
-		p->options.program, "--root", root, "--touched-from", "-",
-		rpmIsDebug() ? "-v" : NULL, NULL,
+		p->options.program,
+		"--root",
+		root,
+		"--touched-from",
+		"-",
+		rpmIsDebug() ? "-v" : NULL,
+		NULL,
 	};
 	struct run run;
 	int r;
@@ -251,10 +264,12 @@ static void flush(struct plugin *p, bool inside)
 		LOG(RPMLOG_DEBUG, "%s: %s", p->options.program, strerror(errno));
 		return;
 	}
-	LOG(RPMLOG_DEBUG, "%s --root %s, %zu paths", p->options.program, root, p->changes.n);
+	LOG(RPMLOG_DEBUG, "%s --root %s, %zu paths", p->options.program, root,
+		p->changes.n);
 	r = run_program(argv, p->changes.wire, p->changes.len, p->options.timeout, &run);
 	if (r == RUN_UNKNOWN) {
-		LOG(RPMLOG_DEBUG, "the status of %s was taken by another", p->options.program);
+		LOG(RPMLOG_DEBUG, "the status of %s was taken by another",
+			p->options.program);
 		return;
 	}
 	if (r != 0) {
@@ -277,11 +292,12 @@ static void clear_marks(struct plugin *p)
 		r = mark_clear(p->root_fd, k->kver, &k->mark);
 		if (r != 0)
 			LOG(RPMLOG_DEBUG, "%s: mark stays: %s", k->kver,
-			    r < 0 ? strerror(-r) : "it is another's too");
+				r < 0 ? strerror(-r) : "it is another's too");
 	}
 }
 
-/* --- hooks ------------------------------------------------------------------------------ */
+/* --- hooks
+ * ------------------------------------------------------------------------------ */
 
 static rpmRC hook_init(rpmPlugin plugin, rpmts ts)
 {
@@ -293,8 +309,8 @@ static rpmRC hook_init(rpmPlugin plugin, rpmts ts)
 		return RPMRC_NOTFOUND;
 	p->root_fd = p->outer_root_fd = -1;
 	if (options_parse(&p->options, rpmPluginOpts(plugin), &bad) < 0) {
-		LOG(RPMLOG_WARNING, "%%__transaction_kmp_depmod: bad option at '%s', disabled",
-		    bad);
+		LOG(RPMLOG_WARNING,
+			"%%__transaction_kmp_depmod: bad option at '%s', disabled", bad);
 		options_done(&p->options);
 		free(p);
 		return RPMRC_NOTFOUND;
@@ -325,29 +341,33 @@ static rpmRC hook_tsm_pre(rpmPlugin plugin, rpmts ts)
 	return RPMRC_OK;
 }
 
-/* The whole name: what rpm passes as path is the last component only, or a temporary name. */
-static const char *touched_path(const struct plugin *p, rpmfi fi, mode_t mode, hook_file_op op)
+/* The whole name: what rpm passes as path is the last component only, or a temporary
+ * name. */
+static const char *touched_path(
+	const struct plugin *p, rpmfi fi, mode_t mode, hook_file_op op)
 {
 	if (!p->active || !fi || S_ISDIR(mode) || XFA_SKIPPING(HOOK_FILE_ACTION(op)))
 		return NULL;
 	return rpmfiFN(fi);
 }
 
-static rpmRC hook_fsm_file_pre(rpmPlugin plugin, rpmfi fi, const char *path, mode_t mode,
-			       hook_file_op op)
+static rpmRC hook_fsm_file_pre(
+	rpmPlugin plugin, rpmfi fi, const char *path, mode_t mode, hook_file_op op)
 {
 	struct plugin *p = rpmPluginGetData(plugin);
 	const char *kver;
 	size_t len;
 
 	path = touched_path(p, fi, mode, op);
-	if (path && changeset_kernel(path, &kver, &len) == 0)
+	if (path && changeset_kernel(path, &kver, &len) == 0) {
 		kernel_begin(p, kver, len);
+		p->dirty = p->touched = true;	/* even if this fails and nothing more is heard */
+	}
 	return RPMRC_OK;
 }
 
 static rpmRC hook_fsm_file_post(rpmPlugin plugin, rpmfi fi, const char *path, mode_t mode,
-				hook_file_op op, int res)
+	hook_file_op op, int res)
 {
 	struct plugin *p = rpmPluginGetData(plugin);
 	int r;
@@ -359,21 +379,24 @@ static rpmRC hook_fsm_file_post(rpmPlugin plugin, rpmfi fi, const char *path, mo
 	r = changeset_add(&p->changes, path);
 	if (r == CHANGESET_ELSEWHERE)
 		return RPMRC_OK;
-	/* Also if the path could not be kept: then the scan has to do without the hint. */
-	p->dirty = true;
-	p->touched = true;
+	/* Also if the path could not be kept: then the scan has to do without the hint.
+	 */
+	p->dirty = p->touched = true;
 	return RPMRC_OK;
 }
 
-/* Those that run when all files of the transaction are in place, and may read the indexes. */
+/* Those that run when all files of the transaction are in place, and may read the
+ * indexes. */
 static bool is_late(const char *scriptlet)
 {
 	static const char *const late[] = {
-		"%posttrans(", "%postuntrans(", "%transfiletriggerin(",
+		"%posttrans(",
+		"%postuntrans(",
+		"%transfiletriggerin(",
 		"%transfiletriggerpostun(",
 	};
 
-	for (size_t i = 0; i < sizeof(late) / sizeof(late[0]); i++)
+	for (size_t i = 0; i < ARRAY_SIZE(late); i++)
 		if (strncmp(scriptlet, late[i], strlen(late[i])) == 0)
 			return true;
 	return false;
@@ -390,7 +413,8 @@ static rpmRC hook_scriptlet_pre(rpmPlugin plugin, const char *s_name, int type)
 		p->early = true;
 		flush(p, true);
 	}
-	/* What it does to modules of others is found by a scan, once there was a reason. */
+	/* What it does to modules of others is found by a scan, once there was a reason.
+	 */
 	p->dirty |= p->touched;
 	return RPMRC_OK;
 }

@@ -1,10 +1,10 @@
-/* SPDX-License-Identifier: GPL-2.0-or-later */
+// SPDX-License-Identifier: GPL-2.0-or-later
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "options.h"
+#include "rpm-plugin/options.h"
 
 #define BLANKS " \t\n"
 
@@ -81,7 +81,7 @@ int options_parse(struct options *o, const char *text, const char **ret_bad)
 	int r;
 
 	*ret_bad = at;
-	*o = (struct options){ .timeout = DEFAULT_TIMEOUT };
+	*o = (struct options){.timeout = DEFAULT_TIMEOUT};
 	r = set_path(&o->program, PROGRAM_PATH);
 	if (r == 0)
 		r = set_path(&o->depmod, DROP_IN_PATH);

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#ifndef RPM_PLUGIN_OPTIONS_H
-#define RPM_PLUGIN_OPTIONS_H
+#pragma once
 
 /*
  * What follows the plugin's path in %__transaction_kmp_depmod, words separated by blanks:
@@ -8,23 +7,23 @@
  *	program=PATH		the program, inside the root
  *	depmod=PATH		the depmod drop-in, inside the root
  *	timeout=SECONDS		of one run of the program, 1 to 86400
- *	intercept=mount|none	scriptlets find the drop-in at /usr/sbin/depmod, or in $DEPMOD only
+ *	intercept=mount|none	scriptlets find the drop-in at /usr/sbin/depmod, or in
+ *$DEPMOD only
  */
 
 #include <stdbool.h>
 
 struct options {
-	char *program;		/* both absolute, owned */
+	char *program; /* both absolute, owned */
 	char *depmod;
 	unsigned timeout;
 	bool intercept;
 };
 
 /*
- * Defaults, then @text (may be NULL). Returns 0; -EINVAL and the offending word's beginning
- * (within @text) in *@ret_bad; or -ENOMEM with all of it. To be freed in every case.
+ * Defaults, then @text (may be NULL). Returns 0; -EINVAL and the offending word's
+ * beginning (within @text) in *@ret_bad; or -ENOMEM with all of it. To be freed in every
+ * case.
  */
 int options_parse(struct options *o, const char *text, const char **ret_bad);
 void options_done(struct options *o);
-
-#endif

@@ -1,12 +1,12 @@
-/* SPDX-License-Identifier: GPL-2.0-or-later */
+// SPDX-License-Identifier: GPL-2.0-or-later
 
 /*
- * The input is handed over as a file in memory, not as a pipe: a child that dies early can then
- * neither block us nor send a SIGPIPE to a process that is not ours to change.
+ * The input is handed over as a file in memory, not as a pipe: a child that dies early
+ * can then neither block us nor send a SIGPIPE to a process that is not ours to change.
  *
- * Both outputs come back through one pipe. Its end of file is the sign that the child is done,
- * and the child's status is there a moment later; it is asked for without blocking, so that a
- * child which closes its outputs and stays cannot hold the transaction either.
+ * Both outputs come back through one pipe. Its end of file is the sign that the child is
+ * done, and the child's status is there a moment later; it is asked for without blocking,
+ * so that a child which closes its outputs and stays cannot hold the transaction either.
  */
 
 #include <errno.h>
@@ -22,9 +22,15 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "run.h"
+#include "rpm-plugin/run.h"
 
 #define FIRST_OWN_FD 3
+
+#ifdef __GLIBC_PREREQ
+#if __GLIBC_PREREQ(2, 34)
+#define HAVE_ADDCLOSEFROM 1
+#endif
+#endif
 
 extern char **environ;
 
@@ -43,7 +49,8 @@ static void close_fd(int *fd)
 	*fd = -1;
 }
 
-/* The host may have closed its standard descriptors: keep ours away from their numbers. */
+/* The host may have closed its standard descriptors: keep ours away from their numbers.
+ */
 static int move_up(int *fd)
 {
 	int moved;
@@ -109,7 +116,7 @@ static int make_pipe(int ret[2])
 
 static int close_others(posix_spawn_file_actions_t *actions)
 {
-#if HAVE_POSIX_SPAWN_FILE_ACTIONS_ADDCLOSEFROM_NP
+#if HAVE_ADDCLOSEFROM
 	return posix_spawn_file_actions_addclosefrom_np(actions, FIRST_OWN_FD);
 #else
 	struct rlimit limit;
@@ -118,7 +125,8 @@ static int close_others(posix_spawn_file_actions_t *actions)
 	/* To close a descriptor that another thread has closed meanwhile is no error. */
 	if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
 		return errno;
-	for (int fd = FIRST_OWN_FD; r == 0 && fd < 65536 && (rlim_t)fd < limit.rlim_cur; fd++)
+	for (int fd = FIRST_OWN_FD; r == 0 && fd < 65536 && (rlim_t)fd < limit.rlim_cur;
+		fd++)
 		if (fcntl(fd, F_GETFD) >= 0)
 			r = posix_spawn_file_actions_addclose(actions, fd);
 	return r;
@@ -199,7 +207,7 @@ static void keep(struct run *run, const char *bytes, size_t n)
 static bool drain(int fd, int64_t deadline, struct run *run)
 {
 	for (;;) {
-		struct pollfd pfd = { .fd = fd, .events = POLLIN };
+		struct pollfd pfd = {.fd = fd, .events = POLLIN};
 		int64_t left = (deadline - now_ns()) / 1000000;
 		char buf[4096];
 		ssize_t n;
@@ -216,7 +224,8 @@ static bool drain(int fd, int64_t deadline, struct run *run)
 	}
 }
 
-/* Returns the pid, 0 when the time is over, or -1 if there is no such child (any more). */
+/* Returns the pid, 0 when the time is over, or -1 if there is no such child (any more).
+ */
 static pid_t reap(pid_t pid, int64_t deadline, int *ret_status)
 {
 	long pause_ns = 100000;
@@ -228,7 +237,7 @@ static pid_t reap(pid_t pid, int64_t deadline, int *ret_status)
 			return r;
 		if (now_ns() >= deadline)
 			return 0;
-		nanosleep(&(struct timespec){ .tv_nsec = pause_ns }, NULL);
+		nanosleep(&(struct timespec){.tv_nsec = pause_ns}, NULL);
 		if (pause_ns < 20000000)
 			pause_ns *= 2;
 	}
@@ -262,10 +271,10 @@ static int watch(pid_t pid, int out_fd, int64_t deadline, struct run *run)
 }
 
 int run_program(char *const argv[], const void *input, size_t len, unsigned timeout,
-		struct run *ret)
+	struct run *ret)
 {
 	int64_t start = now_ns(), deadline = start + timeout * INT64_C(1000000000);
-	int in_fd = -1, out_fds[2] = { -1, -1 }, r;
+	int in_fd = -1, out_fds[2] = {-1, -1}, r;
 	pid_t pid;
 
 	*ret = (struct run){};

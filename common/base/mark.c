@@ -1,26 +1,26 @@
-/* SPDX-License-Identifier: GPL-2.0-or-later */
+// SPDX-License-Identifier: GPL-2.0-or-later
 
 /*
- * A mark is a small file, and its owner's life is a lock on it: the kernel drops a flock with
- * the last descriptor, whichever way the owner dies.
+ * A mark is a small file, and its owner's life is a lock on it: the kernel drops a flock
+ *with the last descriptor, whichever way the owner dies.
  *
- * Owners hold it shared, so that two transactions can change one kernel (rpm and dpkg on one
- * machine; each has a lock of its own against itself only). Whoever wants to remove the file
- * needs it exclusively, for a moment, and thereby knows that no owner lives.
+ * Owners hold it shared, so that two transactions can change one kernel (rpm and dpkg on
+ *one machine; each has a lock of its own against itself only). Whoever wants to remove
+ *the file needs it exclusively, for a moment, and thereby knows that no owner lives.
  *
- * That is not enough to remove it. An owner may have died after the scan of the run that now
- * wants to: its last changes were not seen. So:
+ * That is not enough to remove it. An owner may have died after the scan of the run that
+ *now wants to: its last changes were not seen. So:
  *
  *	healer:	list (orphaned? state)  ->  scan, publish  ->  remove if it was orphaned
  *		and its state is the same
  *	owner:	set (alone? state)  ->  changes, scan, publish  ->  remove if it was alone
  *		and its state is the same
  *
- * Each owner appends a line when it sets the mark, so "the same state" means that nobody was
- * there in between. In every doubt the mark is left, which costs one idle run later.
+ * Each owner appends a line when it sets the mark, so "the same state" means that nobody
+ *was there in between. In every doubt the mark is left, which costs one idle run later.
  *
- * A file can be unlinked between open and flock; then it has no links left, and setting it
- * starts again.
+ * A file can be unlinked between open and flock; then it has no links left, and setting
+ *it starts again.
  */
 
 #include <dirent.h>
@@ -38,7 +38,7 @@
 #include <linux/openat2.h>
 #endif
 
-#include "mark.h"
+#include "base/mark.h"
 
 /* A healer's exclusive lock lasts for a few system calls. */
 #define PATIENCE_MS 200
@@ -60,7 +60,8 @@ static bool valid_kver(const char *kver)
 	return len > 0 && len <= NAME_MAX && kver[0] != '.' && !strchr(kver, '/');
 }
 
-/* --- directories ----------------------------------------------------------------------- */
+/* --- directories -----------------------------------------------------------------------
+ */
 
 /* var and var/lib are the system's; they may be links, but not out of the root. */
 static int open_below(int root_fd, const char *path)
@@ -133,7 +134,8 @@ static int open_marks(int root_fd, bool create)
 	return fd < 0 ? -errno : fd;
 }
 
-/* --- states ---------------------------------------------------------------------------- */
+/* --- states ----------------------------------------------------------------------------
+ */
 
 static int read_state(int fd, struct mark_state *ret, bool *ret_linked)
 {
@@ -144,7 +146,9 @@ static int read_state(int fd, struct mark_state *ret, bool *ret_linked)
 	if (!S_ISREG(st.st_mode))
 		return -EBADMSG;
 	*ret = (struct mark_state){
-		.ino = st.st_ino, .size = st.st_size, .ctime = st.st_ctim,
+		.ino = st.st_ino,
+		.size = st.st_size,
+		.ctime = st.st_ctim,
 	};
 	*ret_linked = st.st_nlink > 0;
 	return 0;
@@ -157,8 +161,8 @@ static bool same_state(const struct mark_state *a, const struct mark_state *b)
 }
 
 /* Removes the mark open at @fd if it is nobody's and still in @state. */
-static int remove_if_same(int marks_fd, const char *kver, int fd,
-			  const struct mark_state *state)
+static int remove_if_same(
+	int marks_fd, const char *kver, int fd, const struct mark_state *state)
 {
 	struct mark_state now;
 	bool linked;
@@ -174,7 +178,8 @@ static int remove_if_same(int marks_fd, const char *kver, int fd,
 	return unlinkat(marks_fd, kver, 0) < 0 ? -errno : 0;
 }
 
-/* --- owner ------------------------------------------------------------------------------ */
+/* --- owner
+ * ------------------------------------------------------------------------------ */
 
 static int write_line(int fd, const char *who)
 {
@@ -197,15 +202,16 @@ static int lock_shared(int fd)
 			return -errno;
 		if (ms >= PATIENCE_MS)
 			return MARK_BUSY;
-		nanosleep(&(struct timespec){ .tv_nsec = 1000000 }, NULL);
+		nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
 	}
 	return 0;
 }
 
 /*
- * The exclusive lock asks whether we are alone, and the line is written under it. To make it
- * shared is to lose it for an instant; whoever came in then finds our line added once more.
- * Returns 0, MARK_BUSY, a negative errno, or -EAGAIN if the file was removed meanwhile.
+ * The exclusive lock asks whether we are alone, and the line is written under it. To make
+ * it shared is to lose it for an instant; whoever came in then finds our line added once
+ * more. Returns 0, MARK_BUSY, a negative errno, or -EAGAIN if the file was removed
+ * meanwhile.
  */
 static int sign(int fd, const char *who, struct mark *m)
 {
@@ -240,8 +246,8 @@ static int set_once(int marks_fd, const char *kver, const char *who, struct mark
 	struct mark m = MARK_NONE;
 	int r;
 
-	m.fd = openat(marks_fd, kver, O_RDWR | O_CREAT | O_APPEND | O_NOFOLLOW | O_CLOEXEC,
-		      0600);
+	m.fd = openat(marks_fd, kver,
+		O_RDWR | O_CREAT | O_APPEND | O_NOFOLLOW | O_CLOEXEC, 0600);
 	if (m.fd < 0)
 		return -errno;
 	r = sign(m.fd, who, &m);
@@ -282,8 +288,8 @@ int mark_clear(int root_fd, const char *kver, struct mark *m)
 
 	if (m->fd >= 0 && m->alone) {
 		marks_fd = open_marks(root_fd, false);
-		r = marks_fd < 0 ? marks_fd :
-				   remove_if_same(marks_fd, kver, m->fd, &m->state);
+		r = marks_fd < 0 ? marks_fd
+				 : remove_if_same(marks_fd, kver, m->fd, &m->state);
 		if (marks_fd >= 0)
 			close(marks_fd);
 	}
@@ -298,7 +304,8 @@ void mark_leave(struct mark *m)
 	*m = MARK_NONE;
 }
 
-/* --- healer ----------------------------------------------------------------------------- */
+/* --- healer
+ * ----------------------------------------------------------------------------- */
 
 /* Returns 0, MARK_LEFT if it is gone meanwhile or no mark, or a negative errno. */
 static int look_at(int marks_fd, const char *kver, struct mark_found *ret)

@@ -1,13 +1,13 @@
-/* SPDX-License-Identifier: GPL-2.0-or-later */
+// SPDX-License-Identifier: GPL-2.0-or-later
 
 /*
  * The change set is its wire form: one growing buffer of NUL-terminated paths. A path is
- * normalised straight into the buffer's free end and only counts as part of the set once it
- * proved to belong there, so nothing is copied twice and handing the set to the program is
- * one write.
+ * normalised straight into the buffer's free end and only counts as part of the set once
+ * it proved to belong there, so nothing is copied twice and handing the set to the
+ * program is one write.
  *
- * Duplicates are kept. A package manager reports a file that one package drops and another
- * brings twice, which is rare, and the reader looks each path up anyway.
+ * Duplicates are kept. A package manager reports a file that one package drops and
+ * another brings twice, which is rare, and the reader looks each path up anyway.
  */
 
 #include <errno.h>
@@ -15,16 +15,18 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "changeset.h"
+#include "base/util.h"
+#include "model/changeset.h"
 
-static const char *const module_dirs[] = { "/lib/modules/", "/usr/lib/modules/" };
+static const char *const module_dirs[] = {"/lib/modules/", "/usr/lib/modules/"};
 
 static const char *const config_dirs[] = {
-	"/etc/depmod.d/", "/run/depmod.d/", "/usr/local/lib/depmod.d/",
-	"/usr/lib/depmod.d/", "/lib/depmod.d/",
+	"/etc/depmod.d/",
+	"/run/depmod.d/",
+	"/usr/local/lib/depmod.d/",
+	"/usr/lib/depmod.d/",
+	"/lib/depmod.d/",
 };
-
-#define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
 
 void changeset_init(struct changeset *cs)
 {

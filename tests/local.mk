@@ -12,6 +12,7 @@ SANITIZED_TESTS = \
 TESTS = \
 	$(SANITIZED_TESTS) \
 	tests/diff/real-slices \
+	tests/diff/live \
 	tests/diff/self-check
 
 EXTRA_DIST += \

@@ -208,7 +208,7 @@ static bool drain(int fd, int64_t deadline, struct run *run)
 {
 	for (;;) {
 		struct pollfd pfd = {.fd = fd, .events = POLLIN};
-		int64_t left = (deadline - now_ns()) / 1000000;
+		int64_t left = (deadline - now_ns() + 999999) / 1000000;
 		char buf[4096];
 		ssize_t n;
 

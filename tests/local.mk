@@ -13,6 +13,7 @@ TESTS = \
 	$(SANITIZED_TESTS) \
 	tests/diff/real-slices \
 	tests/diff/live \
+	tests/diff/judges \
 	tests/diff/self-check
 
 EXTRA_DIST += \

@@ -71,8 +71,12 @@ class Libkmod:
             for name in ('kmod_new', 'kmod_unref', 'kmod_list_next', 'kmod_module_get_module', 'kmod_module_unref',
                          'kmod_module_get_dependencies'):
                 getattr(lib, name).restype = ctypes.c_void_p
-            for name in ('kmod_module_get_name', 'kmod_module_get_path'):
+            for name in ('kmod_module_get_name', 'kmod_module_get_path', 'kmod_module_info_get_key',
+                         'kmod_module_info_get_value', 'kmod_module_symbol_get_symbol',
+                         'kmod_module_dependency_symbol_get_symbol'):
                 getattr(lib, name).restype = ctypes.c_char_p
+            for name in ('kmod_module_symbol_get_crc', 'kmod_module_dependency_symbol_get_crc'):
+                getattr(lib, name).restype = ctypes.c_uint64
         no_config = (ctypes.c_char_p * 1)(None)
         self.ctx = ctypes.c_void_p(self.lib.kmod_new(os.fsencode(directory), no_config))
         self.lib.kmod_set_log_priority(self.ctx, 0)
@@ -104,6 +108,34 @@ class Libkmod:
             return error
         return [(self.lib.kmod_module_get_name(m), self.path(m), [self.path(d) for d in self.each(
             self.lib.kmod_module_get_dependencies(m))]) for m in self.each(modules)]
+
+    def facts(self, path):
+        """What libkmod reads from a module: ([(key, value)…], [(export, crc)…], [(need, crc, is weak)…]).
+
+        Where it fails, the error number stands for the list."""
+        module = ctypes.c_void_p()
+        error = self.lib.kmod_module_new_from_path(self.ctx, os.fsencode(path), ctypes.byref(module))
+        if error < 0:
+            raise OSError(-error, os.strerror(-error), path)
+
+        def listed(what, *getters):
+            entries = ctypes.c_void_p()
+            error = getattr(self.lib, f'kmod_module_get_{what}')(module, ctypes.byref(entries))
+            if error < 0:
+                return error
+            what, found, at = what.rstrip('s'), [], entries
+            while at and at.value:
+                found.append(tuple(getattr(self.lib, f'kmod_module_{what}_get_{getter}')(at) for getter in getters))
+                at = ctypes.c_void_p(self.lib.kmod_list_next(entries, at))
+            return found
+
+        info = listed('info', 'key', 'value')
+        exports = listed('symbols', 'symbol', 'crc')
+        needs = listed('dependency_symbols', 'symbol', 'crc', 'bind')
+        if isinstance(needs, list):
+            needs = [(name, crc, bind == ord('W')) for name, crc, bind in needs]
+        self.lib.kmod_module_unref(module)
+        return info, exports, needs
 
     def path(self, module):
         path = self.lib.kmod_module_get_path(module)

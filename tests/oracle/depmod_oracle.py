@@ -18,7 +18,6 @@ the project and exists to disagree with it. Needs python3 and, for .ko.zst, the 
 All names and file contents are kept as bytes, one character a byte (latin-1), so none is ever invalid.
 """
 import argparse
-import gzip
 import itertools
 import lzma
 import os
@@ -269,10 +268,25 @@ def contents(path):
         return subprocess.run(['zstd', '-dcq'], input=data, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
                               check=True).stdout
     if data[:6] == b'\xfd7zXZ\0':
-        return lzma.decompress(data)
+        return unpacked(data, lambda: lzma.LZMADecompressor(lzma.FORMAT_XZ))
     if data[:2] == b'\x1f\x8b':
-        return gzip.decompress(data)
+        return unpacked(data, lambda: zlib.decompressobj(31))
     return data
+
+
+def unpacked(data, decompressor):
+    """All streams, one after the other. What follows the last must be xz's padding; gzread takes anything."""
+    out, gzip = b'', data[:2] == b'\x1f\x8b'
+    while data:
+        stream = decompressor()
+        out += stream.decompress(data)
+        if not stream.eof:
+            raise EOFError('cut off')
+        rest = stream.unused_data
+        data = rest.lstrip(b'\0') if (len(rest) - len(rest.lstrip(b'\0'))) % 4 == 0 else rest
+        if gzip and data[:2] != b'\x1f\x8b':
+            break
+    return out
 
 
 def c_string(data, offset):

@@ -71,8 +71,7 @@ struct plugin {
 	bool hopeless; /* it hung: not tried again */
 };
 
-/* --- one transaction
- * -------------------------------------------------------------------- */
+/* --- one transaction --- */
 
 static void transaction_end(struct plugin *p)
 {
@@ -175,8 +174,7 @@ static void kernel_begin(struct plugin *p, const char *kver, size_t len)
 	kernel_mark(p, k);
 }
 
-/* --- flush
- * ------------------------------------------------------------------------------ */
+/* --- flush --- */
 
 /* The last line is the cause; of a long story the user sees that. */
 static const char *last_line(struct run *run)
@@ -218,8 +216,7 @@ static void warn_once(struct plugin *p, const char *what, const char *cause)
 
 static void report_success(struct plugin *p, struct run *run)
 {
-	/* What it says although all went well is about single modules, unless asked for.
-	 */
+	/* What it says when all went well is about single modules, unless asked for. */
 	if (run->len > 0 && !rpmIsDebug())
 		warn_once(p, "not all is well with the modules", last_line(run));
 	if (run->len > 0)
@@ -235,8 +232,8 @@ static void report_failure(struct plugin *p, bool inside, int r, struct run *run
 	char cause[1024];
 
 	describe(r, run, p->options.timeout, cause, sizeof(cause));
-	if (r < 0 && inside &&
-		in_chroot(p)) /* no interpreter, say; outside is another try */
+	/* Inside, it may lack its interpreter; outside is another try. */
+	if (r < 0 && inside && in_chroot(p))
 		LOG(RPMLOG_DEBUG, "%s: %s", p->options.program, cause);
 	else
 		warn_once(p, "module indexes may be out of date", cause);
@@ -245,16 +242,10 @@ static void report_failure(struct plugin *p, bool inside, int r, struct run *run
 
 static void flush(struct plugin *p, bool inside)
 {
-	char root_inside[] = "/", *root = inside ? root_inside : p->root;
+	char inside_root[] = "/", *root = inside ? inside_root : p->root;
+	char *verbose = rpmIsDebug() ? "-v" : NULL;
 	char *argv[] = {
-		p->options.program,
-		"--root",
-		root,
-		"--touched-from",
-		"-",
-		rpmIsDebug() ? "-v" : NULL,
-		NULL,
-	};
+		p->options.program, "--root", root, "--touched-from", "-", verbose, NULL};
 	struct run run;
 	int r;
 
@@ -296,8 +287,7 @@ static void clear_marks(struct plugin *p)
 	}
 }
 
-/* --- hooks
- * ------------------------------------------------------------------------------ */
+/* --- hooks --- */
 
 static rpmRC hook_init(rpmPlugin plugin, rpmts ts)
 {
@@ -361,7 +351,8 @@ static rpmRC hook_fsm_file_pre(
 	path = touched_path(p, fi, mode, op);
 	if (path && changeset_kernel(path, &kver, &len) == 0) {
 		kernel_begin(p, kver, len);
-		p->dirty = p->touched = true;	/* even if this fails and nothing more is heard */
+		/* Even if the file is not heard of again. */
+		p->dirty = p->touched = true;
 	}
 	return RPMRC_OK;
 }
@@ -379,14 +370,12 @@ static rpmRC hook_fsm_file_post(rpmPlugin plugin, rpmfi fi, const char *path, mo
 	r = changeset_add(&p->changes, path);
 	if (r == CHANGESET_ELSEWHERE)
 		return RPMRC_OK;
-	/* Also if the path could not be kept: then the scan has to do without the hint.
-	 */
+	/* Also if the path could not be kept: the scan then does without the hint. */
 	p->dirty = p->touched = true;
 	return RPMRC_OK;
 }
 
-/* Those that run when all files of the transaction are in place, and may read the
- * indexes. */
+/* Those that run when all files are in place, and may read the indexes. */
 static bool is_late(const char *scriptlet)
 {
 	static const char *const late[] = {

@@ -60,8 +60,7 @@ static bool valid_kver(const char *kver)
 	return len > 0 && len <= NAME_MAX && kver[0] != '.' && !strchr(kver, '/');
 }
 
-/* --- directories -----------------------------------------------------------------------
- */
+/* --- directories --- */
 
 /* var and var/lib are the system's; they may be links, but not out of the root. */
 static int open_below(int root_fd, const char *path)
@@ -134,8 +133,7 @@ static int open_marks(int root_fd, bool create)
 	return fd < 0 ? -errno : fd;
 }
 
-/* --- states ----------------------------------------------------------------------------
- */
+/* --- states --- */
 
 static int read_state(int fd, struct mark_state *ret, bool *ret_linked)
 {
@@ -178,8 +176,7 @@ static int remove_if_same(
 	return unlinkat(marks_fd, kver, 0) < 0 ? -errno : 0;
 }
 
-/* --- owner
- * ------------------------------------------------------------------------------ */
+/* --- owner --- */
 
 static int write_line(int fd, const char *who)
 {
@@ -304,8 +301,7 @@ void mark_leave(struct mark *m)
 	*m = MARK_NONE;
 }
 
-/* --- healer
- * ----------------------------------------------------------------------------- */
+/* --- healer --- */
 
 /* Returns 0, MARK_LEFT if it is gone meanwhile or no mark, or a negative errno. */
 static int look_at(int marks_fd, const char *kver, struct mark_found *ret)

@@ -402,8 +402,7 @@ static rpmRC hook_scriptlet_pre(rpmPlugin plugin, const char *s_name, int type)
 		p->early = true;
 		flush(p, true);
 	}
-	/* What it does to modules of others is found by a scan, once there was a reason.
-	 */
+	/* It may sign or link modules; a scan finds that, once there was a reason. */
 	p->dirty |= p->touched;
 	return RPMRC_OK;
 }

@@ -1,0 +1,343 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * Path resolution inside a root is the kernel's: openat2(RESOLVE_IN_ROOT). Where that is
+ * missing (before Linux 5.6, or under an old seccomp filter) root_walk() does the same by
+ * hand: one component at a time with O_NOFOLLOW, links put in front of what is left.
+ */
+
+#include <fcntl.h>
+#include <limits.h>
+#include <linux/magic.h>
+#include <linux/openat2.h>
+#include <stdio.h>
+#include <sys/syscall.h>
+#include <sys/vfs.h>
+
+#include "base/fs.h"
+
+#define LINKS_MAX 40 /* as the kernel's own MAXSYMLINKS */
+
+int root_open(struct root *ret, const char *dir)
+{
+	struct stat st, host;
+	char *path;
+	int fd;
+
+	path = realpath(*dir ? dir : "/", NULL);
+	if (!path)
+		return neg_errno();
+	fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0 || fstat(fd, &st) < 0 || stat("/", &host) < 0) {
+		int r = neg_errno();
+
+		closep(&fd);
+		free(path);
+		return r;
+	}
+	if (str_eq(path, "/"))
+		path[0] = '\0';
+	*ret = (struct root){
+		.fd = fd,
+		.host = st.st_dev == host.st_dev && st.st_ino == host.st_ino,
+		.path = path,
+	};
+	return 0;
+}
+
+void root_done(struct root *root)
+{
+	if (root->path)
+		close(root->fd);
+	free(root->path);
+	*root = (struct root){.fd = -1};
+}
+
+/* Put the target of link dirfd/name in front of the path that is left. */
+static int expand_link(int dirfd, const char *name, struct buf *rest, size_t *pos)
+{
+	struct buf next = {0};
+	char target[PATH_MAX];
+	ssize_t n = readlinkat(dirfd, name, target, sizeof(target));
+
+	if (n < 0)
+		return neg_errno();
+	if (n == 0 || (size_t)n >= sizeof(target))
+		return -ENAMETOOLONG;
+	buf_add(&next, target, (size_t)n);
+	buf_char(&next, '/');
+	buf_str(&next, rest->data + *pos);
+	buf_char(&next, '\0');
+	if (next.err || next.len > 2 * PATH_MAX) {
+		buf_done(&next);
+		return -ENAMETOOLONG;
+	}
+	buf_done(rest);
+	*rest = next;
+	*pos = 0;
+	return target[0] == '/';
+}
+
+static int is_root(const struct root *root, int fd)
+{
+	struct stat a, b;
+
+	if (fstat(root->fd, &a) < 0 || fstat(fd, &b) < 0)
+		return neg_errno();
+	return a.st_dev == b.st_dev && a.st_ino == b.st_ino;
+}
+
+static int walk_step(const struct root *root, int *dirfd, const char *name)
+{
+	int up = str_eq(name, "..") ? is_root(root, *dirfd) : 0;
+	int fd;
+
+	if (up < 0)
+		return up;
+	if (str_eq(name, ".") || up)
+		return 0;
+	fd = openat(*dirfd, name, O_PATH | O_NOFOLLOW | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0)
+		return neg_errno();
+	close(*dirfd);
+	*dirfd = fd;
+	return 0;
+}
+
+/* openat2(RESOLVE_IN_ROOT) by hand. A missing last component is made if flags say so. */
+static int root_walk(const struct root *root, const char *path, int flags, mode_t mode)
+{
+	_cleanup_(buf_done) struct buf rest = {0};
+	_cleanup_(closep) int dirfd = fcntl(root->fd, F_DUPFD_CLOEXEC, 3);
+	size_t pos = 0;
+	int links = 0;
+
+	buf_str(&rest, path);
+	buf_char(&rest, '\0');
+	if (rest.err || dirfd < 0)
+		return rest.err ? rest.err : neg_errno();
+	for (;;) {
+		char name[NAME_MAX + 1];
+		struct stat st;
+		size_t n;
+		int r;
+
+		pos += strspn(rest.data + pos, "/");
+		n = strcspn(rest.data + pos, "/");
+		if (n > NAME_MAX)
+			return -ENAMETOOLONG;
+		memcpy(name, n ? rest.data + pos : ".", n ? n : 1);
+		name[n ? n : 1] = '\0';
+		pos += n;
+		r = fstatat(dirfd, name, &st, AT_SYMLINK_NOFOLLOW);
+		if (r == 0 && S_ISLNK(st.st_mode) && !(flags & O_NOFOLLOW && !rest.data[pos])) {
+			if (++links > LINKS_MAX)
+				return -ELOOP;
+			r = expand_link(dirfd, name, &rest, &pos);
+			if (r < 0)
+				return r;
+			if (r > 0) {
+				close(dirfd);
+				dirfd = fcntl(root->fd, F_DUPFD_CLOEXEC, 3);
+				if (dirfd < 0)
+					return neg_errno();
+			}
+			continue;
+		}
+		if (rest.data[pos + strspn(rest.data + pos, "/")] == '\0') {
+			int up = str_eq(name, "..") ? is_root(root, dirfd) : 0;
+
+			if (up < 0)
+				return up;
+			r = openat(dirfd, up ? "." : name, flags | O_NOFOLLOW | O_CLOEXEC, mode);
+			return r < 0 ? neg_errno() : r;
+		}
+		r = walk_step(root, &dirfd, name);
+		if (r < 0)
+			return r;
+	}
+}
+
+int root_openat(const struct root *root, const char *path, int flags, mode_t mode)
+{
+	struct open_how how = {
+		.flags = (uint64_t)(flags | O_CLOEXEC),
+		.mode = flags & O_CREAT ? mode : 0,
+		.resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS,
+	};
+	long fd;
+
+	while (*path == '/')
+		path++;
+	if (!*path)
+		path = ".";
+	if (root->host) {
+		fd = openat(root->fd, path, flags | O_CLOEXEC, mode);
+		return fd < 0 ? neg_errno() : (int)fd;
+	}
+	fd = syscall(SYS_openat2, root->fd, path, &how, sizeof(how));
+	if (fd >= 0)
+		return (int)fd;
+	if (errno != ENOSYS && errno != EPERM)
+		return neg_errno();
+	return root_walk(root, path, flags, mode);
+}
+
+int root_stat(const struct root *root, const char *path, struct stat *ret)
+{
+	_cleanup_(closep) int fd = root_openat(root, path, O_PATH, 0);
+
+	if (fd < 0)
+		return fd;
+	return fstat(fd, ret) < 0 ? neg_errno() : 0;
+}
+
+int root_realpath(const struct root *root, const char *path, char **ret)
+{
+	_cleanup_(closep) int fd = root_openat(root, path, O_PATH | O_DIRECTORY, 0);
+	size_t skip = strlen(root->path);
+	char link[64], real[PATH_MAX];
+	ssize_t n;
+
+	if (fd < 0)
+		return fd;
+	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+	n = readlink(link, real, sizeof(real) - 1);
+	if (n > 0 && (size_t)n > skip && memcmp(real, root->path, skip) == 0 &&
+		real[skip] == '/') {
+		real[n] = '\0';
+		path = real + skip;
+	}
+	/* Without /proc the path as given serves: it is only a name. */
+	while (*path == '/')
+		path++;
+	*ret = strdup(path);
+	return *ret ? 0 : -ENOMEM;
+}
+
+int root_mkdirs(const struct root *root, const char *path, mode_t mode)
+{
+	_cleanup_(freep) char *copy = NULL;
+
+	while (*path == '/')
+		path++;
+	copy = strdup(path);
+	if (!copy)
+		return -ENOMEM;
+	for (char *slash = copy;; *slash++ = '/') {
+		_cleanup_(closep) int parent = -1;
+		char *name;
+
+		slash += strcspn(slash, "/");
+		bool last = *slash == '\0';
+
+		*slash = '\0';
+		name = strrchr(copy, '/');
+		if (name)
+			*name = '\0';
+		parent = root_openat(root, name ? copy : "", O_PATH | O_DIRECTORY, 0);
+		if (name)
+			*name = '/';
+		if (parent < 0)
+			return parent;
+		if (mkdirat(parent, name ? name + 1 : copy, mode) < 0 && errno != EEXIST)
+			return neg_errno();
+		if (last)
+			return 0;
+	}
+}
+
+int fs_read_all(int fd, size_t max, struct buf *b)
+{
+	size_t start = b->len;
+
+	for (;;) {
+		char *to = buf_reserve(b, 65536);
+		ssize_t n;
+
+		if (!to)
+			return -ENOMEM;
+		n = read(fd, to, b->cap - b->len);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return neg_errno();
+		if (n == 0)
+			return 0;
+		b->len += (size_t)n;
+		if (b->len - start > max)
+			return -EFBIG;
+	}
+}
+
+int fs_read_file(const struct root *root, const char *path, size_t max, struct buf *b)
+{
+	_cleanup_(closep) int fd = root_openat(root, path, O_RDONLY | O_NONBLOCK, 0);
+	struct stat st;
+
+	if (fd < 0)
+		return fd;
+	if (fstat(fd, &st) < 0)
+		return neg_errno();
+	if (!S_ISREG(st.st_mode))
+		return S_ISCHR(st.st_mode) ? 0 : -EINVAL; /* /dev/null is an empty file */
+	if (st.st_size > 0 && (uint64_t)st.st_size < max && !buf_reserve(b, (size_t)st.st_size + 1))
+		return -ENOMEM;
+	return fs_read_all(fd, max, b);
+}
+
+ssize_t fs_pread(int fd, void *data, size_t n, off_t offset)
+{
+	size_t done = 0;
+
+	while (done < n) {
+		ssize_t got = pread(fd, (char *)data + done, n - done, offset + (off_t)done);
+
+		if (got < 0 && errno == EINTR)
+			continue;
+		if (got < 0)
+			return neg_errno();
+		if (got == 0)
+			break;
+		done += (size_t)got;
+	}
+	return (ssize_t)done;
+}
+
+int fs_write_all(int fd, const void *data, size_t n)
+{
+	const char *p = data;
+
+	while (n > 0) {
+		ssize_t done = write(fd, p, n);
+
+		if (done < 0 && errno == EINTR)
+			continue;
+		if (done < 0)
+			return neg_errno();
+		p += done;
+		n -= (size_t)done;
+	}
+	return 0;
+}
+
+bool fs_stats_trusted(int fd)
+{
+	static const long trusted[] = {
+		EXT4_SUPER_MAGIC,
+		XFS_SUPER_MAGIC,
+		BTRFS_SUPER_MAGIC,
+		TMPFS_MAGIC,
+		F2FS_SUPER_MAGIC,
+		0xca451a4e, /* bcachefs */
+		0x2fc12fc1, /* ZFS */
+		0x3153464a, /* JFS */
+	};
+	struct statfs fs;
+
+	if (fstatfs(fd, &fs) < 0)
+		return false;
+	for (size_t i = 0; i < ARRAY_SIZE(trusted); i++)
+		if ((uint32_t)fs.f_type == (uint32_t)trusted[i])
+			return true;
+	return false;
+}

@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#pragma once
+/*
+ * fs.h: files below a root directory.
+ *
+ * A root is where absolute symbolic links start: "/" for the running system, or a whole
+ * system's directory (--root). Below the latter no link and no ".." leads out of it. All
+ * functions return a descriptor or 0, or a negative errno.
+ */
+
+#include <sys/stat.h>
+
+#include "base/buf.h"
+
+struct root {
+	int fd;     /* O_PATH; owned */
+	bool host;  /* it is "/": the kernel's own path resolution is right */
+	char *path; /* absolute, without a slash at its end: "" for "/"; owned */
+};
+
+/* Open dir ("" and "/" are the host's root). Release with root_done(). */
+int root_open(struct root *ret, const char *dir);
+void root_done(struct root *root);
+
+/* Open a path, relative to the root (leading slashes are dropped), inside the root. */
+int root_openat(const struct root *root, const char *path, int flags, mode_t mode);
+int root_stat(const struct root *root, const char *path, struct stat *ret);
+/*
+ * The real path of an existing directory below the root, without any symbolic link and
+ * without a leading slash ("usr/lib/modules" for "/lib/modules"). The caller frees it.
+ */
+int root_realpath(const struct root *root, const char *path, char **ret);
+/* Make a directory and its missing parents, each with mode. An existing one is success. */
+int root_mkdirs(const struct root *root, const char *path, mode_t mode);
+
+/* Read all that is left of fd, up to max bytes: -EFBIG beyond. Appends to b. */
+int fs_read_all(int fd, size_t max, struct buf *b);
+/* Read a small text or list below the root. -ENOENT if it is missing. Appends to b. */
+int fs_read_file(const struct root *root, const char *path, size_t max, struct buf *b);
+/* Like pread(), until n bytes came or the file ended. Returns the count. */
+ssize_t fs_pread(int fd, void *data, size_t n, off_t offset);
+int fs_write_all(int fd, const void *data, size_t n);
+
+/*
+ * Does this file system keep inode numbers and a ctime of its own, which nobody can set?
+ * Only then do equal stats mean equal bytes. False for network, FUSE, overlay and
+ * read-only image file systems, and for any that is not known.
+ */
+bool fs_stats_trusted(int fd);
+
+static inline int64_t timespec_ns(struct timespec t)
+{
+	return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+}

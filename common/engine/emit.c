@@ -1,0 +1,587 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * Each file has one small writer. Keys of the .bin files are sorted by counting, since most
+ * are strings of the table, whose ids are in order; only aliases that change when '-' turns
+ * to '_' are sorted by comparing.
+ */
+
+#include "base/arena.h"
+#include "engine/emit.h"
+#include "formats/lists.h"
+#include "formats/modname.h"
+#include "formats/trie.h"
+
+#define SYMBOL_BUCKETS 2048u /* of depmod's hash table of symbols, which decides their order */
+
+const char *const output_names[OUT_MAX] = {
+	[OUT_DEP] = "modules.dep",
+	[OUT_DEP_BIN] = "modules.dep.bin",
+	[OUT_ALIAS] = "modules.alias",
+	[OUT_ALIAS_BIN] = "modules.alias.bin",
+	[OUT_SOFTDEP] = "modules.softdep",
+	[OUT_WEAKDEP] = "modules.weakdep",
+	[OUT_SYMBOLS] = "modules.symbols",
+	[OUT_SYMBOLS_BIN] = "modules.symbols.bin",
+	[OUT_BUILTIN_BIN] = "modules.builtin.bin",
+	[OUT_BUILTIN_ALIAS_BIN] = "modules.builtin.alias.bin",
+	[OUT_DEVNAME] = "modules.devname",
+};
+
+const bool output_is_text[OUT_MAX] = {
+	[OUT_DEP] = true,
+	[OUT_ALIAS] = true,
+	[OUT_SOFTDEP] = true,
+	[OUT_WEAKDEP] = true,
+	[OUT_SYMBOLS] = true,
+	[OUT_DEVNAME] = true,
+};
+
+struct emitting {
+	const struct target *target;
+	const struct resolved *r;
+	const struct tables *t;
+	struct outputs *out;
+	uint32_t *line; /* [idx] where its line of modules.dep starts; one more, the end */
+	bool warn_duplicates;
+};
+
+static const struct mod *mod_at(const struct emitting *e, mod_idx i)
+{
+	return &e->t->mods[e->r->row[i]];
+}
+
+static void add_str(struct emitting *e, struct buf *b, str_id s)
+{
+	buf_add(b, str_of(e->t, s), str_len(e->t, s));
+}
+
+static void tell(struct emitting *e, enum event_kind kind, const char *path, const char *detail)
+{
+	report_event(e->target->report, .kind = kind, .kver = e->target->kver, .path = path,
+		.detail = detail);
+}
+
+/* --- dependencies --- */
+
+static int emit_dep(struct emitting *e)
+{
+	struct buf *b = &e->out->file[OUT_DEP];
+
+	for (mod_idx i = 0; i < e->r->n; i++) {
+		struct id_range d = resolved_deps(e->r, i);
+
+		e->line[i] = (uint32_t)b->len;
+		tables_path(e->t, e->r->row[i], b);
+		buf_char(b, ':');
+		for (uint32_t k = 0; k < d.n; k++) {
+			buf_char(b, ' ');
+			tables_path(e->t, e->r->row[d.ids[k]], b);
+		}
+		buf_char(b, '\n');
+		if (b->len > INT32_MAX)
+			return -EFBIG;
+	}
+	e->line[e->r->n] = (uint32_t)b->len;
+	return b->err;
+}
+
+static bool usable_key(struct emitting *e, const char *key, size_t len)
+{
+	if (key_is_ascii(key, len))
+		return true;
+	tell(e, EVENT_KEY_ASCII, NULL, key);
+	return false;
+}
+
+static int emit_dep_bin(struct emitting *e)
+{
+	_cleanup_(freep) mod_idx *by_name = malloc((e->t->n.strings + 1) * sizeof(*by_name));
+	_cleanup_(freep) struct trie_entry *entries = calloc(e->r->n + 1, sizeof(*entries));
+	const char *lines = e->out->file[OUT_DEP].data;
+	size_t n = 0;
+
+	if (!by_name || !entries)
+		return -ENOMEM;
+	memset(by_name, 0xff, (e->t->n.strings + 1) * sizeof(*by_name));
+	for (mod_idx i = 0; i < e->r->n; i++)
+		by_name[mod_at(e, i)->name] = i;
+	for (str_id s = 0; s < e->t->n.strings; s++) {
+		mod_idx i = by_name[s];
+
+		if (i == ID_NONE || !usable_key(e, str_of(e->t, s), str_len(e->t, s)))
+			continue;
+		entries[n++] = (struct trie_entry){
+			.key = str_of(e->t, s),
+			.key_len = str_len(e->t, s),
+			.value = lines + e->line[i],
+			.value_len = e->line[i + 1] - e->line[i] - 1,
+			.priority = i,
+		};
+	}
+	return trie_write(entries, n, &e->out->file[OUT_DEP_BIN]);
+}
+
+/* --- aliases --- */
+
+static int emit_alias(struct emitting *e)
+{
+	struct buf *b = &e->out->file[OUT_ALIAS];
+
+	buf_lit(b, "# Aliases extracted from modules themselves.\n");
+	for (mod_idx i = 0; i < e->r->n; i++) {
+		const struct mod *m = mod_at(e, i);
+
+		for (uint32_t v = m->values; v < m->softdeps; v++) {
+			buf_lit(b, "alias ");
+			add_str(e, b, e->t->values[v]);
+			buf_char(b, ' ');
+			add_str(e, b, m->name);
+			buf_char(b, '\n');
+		}
+	}
+	return b->err;
+}
+
+/* Key, then rising priority. Of one key and priority values are the same. */
+static int entry_cmp(const void *pa, const void *pb)
+{
+	const struct trie_entry *a = pa, *b = pb;
+	int c = memcmp(a->key, b->key, MIN(a->key_len, b->key_len));
+
+	if (c == 0)
+		c = (a->key_len > b->key_len) - (a->key_len < b->key_len);
+	return c ? c : (a->priority > b->priority) - (a->priority < b->priority);
+}
+
+struct alias_ref {
+	str_id alias;
+	mod_idx mod;
+};
+
+/* All aliases of all modules, by string and then by module. */
+static struct alias_ref *sorted_aliases(const struct emitting *e, size_t *ret_n)
+{
+	_cleanup_(freep) uint32_t *at = calloc((size_t)e->t->n.strings + 2, sizeof(*at));
+	struct alias_ref *refs;
+	size_t n = 0;
+
+	if (!at)
+		return NULL;
+	for (mod_idx i = 0; i < e->r->n; i++) {
+		const struct mod *m = mod_at(e, i);
+
+		n += m->softdeps - m->values;
+		for (uint32_t v = m->values; v < m->softdeps; v++)
+			at[e->t->values[v] + 1]++;
+	}
+	for (str_id s = 0; s < e->t->n.strings; s++)
+		at[s + 1] += at[s];
+	refs = malloc((n + 1) * sizeof(*refs));
+	for (mod_idx i = 0; refs && i < e->r->n; i++) {
+		const struct mod *m = mod_at(e, i);
+
+		for (uint32_t v = m->values; v < m->softdeps; v++)
+			refs[at[e->t->values[v]]++] = (struct alias_ref){e->t->values[v], i};
+	}
+	*ret_n = n;
+	return refs;
+}
+
+struct alias_lists {
+	struct buf same;    /* struct trie_entry: keys as they are, sorted */
+	struct buf changed; /* struct trie_entry: normalised keys, not sorted */
+	struct arena keys;
+};
+
+static void alias_lists_done(struct alias_lists *l)
+{
+	buf_done(&l->same);
+	buf_done(&l->changed);
+	arena_done(&l->keys);
+}
+
+static int add_alias(struct emitting *e, struct alias_lists *l, struct alias_ref ref)
+{
+	const char *alias = str_of(e->t, ref.alias);
+	const struct mod *m = mod_at(e, ref.mod);
+	struct trie_entry entry = {.key = alias, .key_len = str_len(e->t, ref.alias),
+		.value = str_of(e->t, m->name), .value_len = str_len(e->t, m->name),
+		.priority = ref.mod};
+	char key[ELFMOD_NAME_MAX + 1];
+	size_t len;
+	int r;
+
+	if (!usable_key(e, alias, entry.key_len))
+		return 0;
+	r = alias_normalise(alias, entry.key_len, key, &len);
+	if (r == ALIAS_UNBALANCED) {
+		tell(e, EVENT_ALIAS_BRACKETS, str_of(e->t, m->name), alias);
+		return 0;
+	}
+	if (r == ALIAS_SAME) {
+		buf_add(&l->same, &entry, sizeof(entry));
+		return l->same.err;
+	}
+	entry.key = arena_strdup(&l->keys, key, len);
+	entry.key_len = (uint32_t)len;
+	buf_add(&l->changed, &entry, sizeof(entry));
+	return entry.key ? l->changed.err : -ENOMEM;
+}
+
+/* Put the changed aliases at their places among the others. */
+static int merge_aliases(struct alias_lists *l, struct buf *ret)
+{
+	const struct trie_entry *a = vec_data(&l->same, struct trie_entry);
+	const struct trie_entry *b = vec_data(&l->changed, struct trie_entry);
+	size_t na = vec_len(&l->same, struct trie_entry);
+	size_t nb = vec_len(&l->changed, struct trie_entry);
+
+	if (nb)
+		qsort(l->changed.data, nb, sizeof(*b), entry_cmp);
+	buf_reserve(ret, (na + nb + 1) * sizeof(*a));
+	while (na > 0 || nb > 0) {
+		bool first = nb == 0 || (na > 0 && entry_cmp(a, b) <= 0);
+
+		buf_add(ret, first ? a : b, sizeof(*a));
+		if (first)
+			a++, na--;
+		else
+			b++, nb--;
+	}
+	return ret->err;
+}
+
+static void report_twice(struct emitting *e, const struct trie_entry *v, size_t n)
+{
+	for (size_t i = 1; i < n; i++) {
+		_cleanup_(buf_done) struct buf text = {0};
+
+		if (entry_cmp(&v[i - 1], &v[i]) != 0)
+			continue;
+		buf_printf(&text, "%.*s %s", (int)v[i].key_len, v[i].key, v[i].value);
+		tell(e, EVENT_KEY_DUPLICATE, "alias", text.data);
+	}
+}
+
+static int emit_alias_bin(struct emitting *e)
+{
+	_cleanup_(alias_lists_done) struct alias_lists l = {0};
+	_cleanup_(buf_done) struct buf all = {0};
+	_cleanup_(freep) struct alias_ref *refs = NULL;
+	size_t n;
+	int r = 0;
+
+	refs = sorted_aliases(e, &n);
+	if (!refs)
+		return -ENOMEM;
+	buf_reserve(&l.same, (n + 1) * sizeof(struct trie_entry));
+	for (size_t i = 0; i < n && r == 0; i++)
+		r = add_alias(e, &l, refs[i]);
+	if (r == 0)
+		r = merge_aliases(&l, &all);
+	if (r < 0)
+		return r;
+	if (e->warn_duplicates)
+		report_twice(e, vec_data(&all, struct trie_entry), vec_len(&all, struct trie_entry));
+	return trie_write(vec_data(&all, struct trie_entry), vec_len(&all, struct trie_entry),
+		&e->out->file[OUT_ALIAS_BIN]);
+}
+
+/* --- soft and weak dependencies, device nodes --- */
+
+static int emit_values(struct emitting *e, enum output_id id, const char *word)
+{
+	struct buf *b = &e->out->file[id];
+
+	for (mod_idx i = 0; i < e->r->n; i++) {
+		const struct mod *m = mod_at(e, i);
+		uint32_t from = id == OUT_SOFTDEP ? m->softdeps : m->weakdeps;
+		uint32_t to = id == OUT_SOFTDEP ? m->weakdeps : m[1].values;
+
+		for (uint32_t v = from; v < to; v++) {
+			buf_str(b, word);
+			buf_char(b, ' ');
+			add_str(e, b, m->name);
+			buf_char(b, ' ');
+			add_str(e, b, e->t->values[v]);
+			buf_char(b, '\n');
+		}
+	}
+	return b->err;
+}
+
+static int emit_softdep(struct emitting *e)
+{
+	buf_lit(&e->out->file[OUT_SOFTDEP],
+		"# Soft dependencies extracted from modules themselves.\n");
+	return emit_values(e, OUT_SOFTDEP, "softdep");
+}
+
+static int emit_weakdep(struct emitting *e)
+{
+	buf_lit(&e->out->file[OUT_WEAKDEP],
+		"# Weak dependencies extracted from modules themselves.\n");
+	return emit_values(e, OUT_WEAKDEP, "weakdep");
+}
+
+static int emit_devname(struct emitting *e)
+{
+	struct buf *b = &e->out->file[OUT_DEVNAME];
+
+	for (mod_idx i = 0; i < e->r->n; i++) {
+		const struct mod *m = mod_at(e, i);
+
+		if (m->devnode == ID_NONE)
+			continue;
+		if (m->flags & ROW_NODE_ONLY) {
+			tell(e, EVENT_DEVNODE, str_of(e->t, m->name), str_of(e->t, m->devnode));
+			continue;
+		}
+		if (b->len == 0)
+			buf_lit(b, "# Device nodes to trigger on-demand module loading.\n");
+		add_str(e, b, m->name);
+		buf_char(b, ' ');
+		add_str(e, b, m->devnode);
+		buf_char(b, '\n');
+	}
+	return b->err;
+}
+
+/* --- symbols --- */
+
+struct symbol_ref {
+	const char *name;
+	uint32_t len;
+	uint32_t bucket;
+	mod_idx owner;
+};
+
+static int symbol_cmp(const void *a, const void *b)
+{
+	return strcmp(((const struct symbol_ref *)a)->name, ((const struct symbol_ref *)b)->name);
+}
+
+/* All symbols that a module owns, by name. */
+static struct symbol_ref *sorted_symbols(const struct emitting *e, size_t *ret_n)
+{
+	const struct resolved *r = e->r;
+	struct symbol_ref *refs = malloc(((size_t)r->n_keys + 1) * sizeof(*refs));
+	size_t n = 0;
+
+	for (sym_key k = 0; refs && k < r->n_keys; k++) {
+		struct symbol_ref *s = &refs[n];
+
+		if (r->owner[k] == ID_NONE)
+			continue;
+		s->name = resolved_key_name(r, k);
+		s->len = k < e->t->n.strings ? str_len(e->t, k) : (uint32_t)strlen(s->name);
+		s->owner = r->owner[k];
+		s->bucket = kmod_hash(s->name, s->len) & (SYMBOL_BUCKETS - 1);
+		n++;
+	}
+	if (refs && r->n_extra)
+		qsort(refs, n, sizeof(*refs), symbol_cmp);
+	*ret_n = n;
+	return refs;
+}
+
+static int emit_symbols(struct emitting *e, const struct symbol_ref *refs, size_t n)
+{
+	_cleanup_(freep) uint32_t *order = malloc((n + 1) * sizeof(*order));
+	uint32_t start[SYMBOL_BUCKETS + 1] = {0};
+	struct buf *b = &e->out->file[OUT_SYMBOLS];
+
+	if (!order)
+		return -ENOMEM;
+	for (size_t i = 0; i < n; i++)
+		start[refs[i].bucket + 1]++;
+	for (unsigned k = 0; k < SYMBOL_BUCKETS; k++)
+		start[k + 1] += start[k];
+	for (size_t i = 0; i < n; i++)
+		order[start[refs[i].bucket]++] = (uint32_t)i;
+	buf_lit(b, "# Aliases for symbols, used by symbol_request().\n");
+	for (size_t i = 0; i < n; i++) {
+		const struct symbol_ref *s = &refs[order[i]];
+
+		buf_lit(b, "alias symbol:");
+		buf_add(b, s->name, s->len);
+		buf_char(b, ' ');
+		add_str(e, b, mod_at(e, s->owner)->name);
+		buf_char(b, '\n');
+	}
+	return b->err;
+}
+
+static int emit_symbols_bin(struct emitting *e, const struct symbol_ref *refs, size_t n)
+{
+	static const char prefix[] = "symbol:";
+	_cleanup_(freep) struct trie_entry *entries = calloc(n + 1, sizeof(*entries));
+	_cleanup_(freep) char *keys = NULL;
+	size_t size = 1, used = 0;
+	char *at;
+
+	for (size_t i = 0; i < n; i++)
+		size += sizeof(prefix) - 1 + refs[i].len;
+	at = keys = malloc(size);
+	if (!entries || !keys)
+		return -ENOMEM;
+	for (size_t i = 0; i < n; i++) {
+		const struct mod *m = mod_at(e, refs[i].owner);
+
+		if (!usable_key(e, refs[i].name, refs[i].len))
+			continue;
+		memcpy(at, prefix, sizeof(prefix) - 1);
+		memcpy(at + sizeof(prefix) - 1, refs[i].name, refs[i].len);
+		entries[used] = (struct trie_entry){.key = at,
+			.key_len = (uint32_t)(sizeof(prefix) - 1 + refs[i].len),
+			.value = str_of(e->t, m->name), .value_len = str_len(e->t, m->name),
+			.priority = refs[i].owner};
+		at += entries[used++].key_len;
+	}
+	return trie_write(entries, used, &e->out->file[OUT_SYMBOLS_BIN]);
+}
+
+static int emit_both_symbols(struct emitting *e)
+{
+	_cleanup_(freep) struct symbol_ref *refs = NULL;
+	size_t n;
+	int r;
+
+	refs = sorted_symbols(e, &n);
+	if (!refs)
+		return -ENOMEM;
+	r = emit_symbols(e, refs, n);
+	return r ? r : emit_symbols_bin(e, refs, n);
+}
+
+/* --- built-in modules --- */
+
+/* Entries all of priority 0, in the order in which they were inserted. */
+struct builtin {
+	struct emitting *e;
+	struct buf entries; /* struct trie_entry */
+	struct arena mem;
+};
+
+static void builtin_done(struct builtin *b)
+{
+	buf_done(&b->entries);
+	arena_done(&b->mem);
+}
+
+static int add_builtin(struct builtin *b, const char *key, size_t key_len, const char *value,
+	size_t value_len)
+{
+	struct trie_entry entry = {.key_len = (uint32_t)key_len, .value_len = (uint32_t)value_len};
+
+	entry.key = arena_strdup(&b->mem, key, key_len);
+	entry.value = arena_strdup(&b->mem, value, value_len);
+	if (!entry.key || !entry.value)
+		return -ENOMEM;
+	if (!usable_key(b->e, entry.key, key_len))
+		return 0;
+	entry.priority = (uint32_t)vec_len(&b->entries, struct trie_entry); /* for now */
+	buf_add(&b->entries, &entry, sizeof(entry));
+	return b->entries.err;
+}
+
+static int builtin_module(void *arg, const char *name, size_t len)
+{
+	return add_builtin(arg, name, len, "", 0);
+}
+
+static int builtin_bad(void *arg, const char *line, size_t len)
+{
+	struct builtin *b = arg;
+	char *text = arena_strdup(&b->mem, line, len);
+
+	if (!text)
+		return -ENOMEM;
+	tell(b->e, EVENT_BUILTIN_LINE, "modules.builtin", text);
+	return 0;
+}
+
+static int builtin_alias(void *arg, const char *module, size_t module_len, const char *alias,
+	size_t len)
+{
+	struct builtin *b = arg;
+	char key[ELFMOD_NAME_MAX + 1];
+	int r = alias_normalise(alias, len, key, &len);
+
+	if (r == ALIAS_UNBALANCED) {
+		char *text = arena_strdup(&b->mem, alias, len);
+
+		tell(b->e, EVENT_ALIAS_BRACKETS, "modules.builtin.modinfo", text ? text : "");
+		return 0;
+	}
+	return add_builtin(b, r == ALIAS_SAME ? alias : key, len, module, module_len);
+}
+
+/* A value goes before those that were inserted under its key earlier. */
+static int builtin_cmp(const void *pa, const void *pb)
+{
+	const struct trie_entry *a = pa, *b = pb;
+	int c = memcmp(a->key, b->key, MIN(a->key_len, b->key_len));
+
+	if (c == 0)
+		c = (a->key_len > b->key_len) - (a->key_len < b->key_len);
+	return c ? c : (a->priority < b->priority) - (a->priority > b->priority);
+}
+
+static int write_builtin(struct builtin *b, struct buf *out)
+{
+	struct trie_entry *entries = vec_data(&b->entries, struct trie_entry);
+	size_t n = vec_len(&b->entries, struct trie_entry);
+
+	if (n)
+		qsort(entries, n, sizeof(*entries), builtin_cmp);
+	for (size_t i = 0; i < n; i++)
+		entries[i].priority = 0;
+	return trie_write(entries, n, out);
+}
+
+static int emit_builtin(struct emitting *e, const struct kernel_lists *lists)
+{
+	_cleanup_(builtin_done) struct builtin mods = {.e = e}, aliases = {.e = e};
+	const struct buf *info = lists->builtin_modinfo;
+	int r = 0;
+
+	if (lists->builtin) {
+		r = lists_builtin(lists->builtin->data, lists->builtin->len, builtin_module,
+			builtin_bad, &mods);
+		if (r == 0)
+			r = write_builtin(&mods, &e->out->file[OUT_BUILTIN_BIN]);
+	}
+	if (r == 0 && info) {
+		r = lists_builtin_aliases(info->data, info->len, builtin_alias, &aliases);
+		if (r == 0)
+			r = write_builtin(&aliases, &e->out->file[OUT_BUILTIN_ALIAS_BIN]);
+	}
+	return r;
+}
+
+int emit(const struct target *target, const struct resolved *r, const struct kernel_lists *lists,
+	bool warn_duplicates, struct outputs *ret)
+{
+	_cleanup_(freep) uint32_t *line = calloc((size_t)r->n + 1, sizeof(*line));
+	struct emitting e = {.target = target, .r = r, .t = r->t, .out = ret, .line = line,
+		.warn_duplicates = warn_duplicates};
+	static int (*const writers[])(struct emitting *) = {emit_dep, emit_dep_bin, emit_alias,
+		emit_alias_bin, emit_softdep, emit_weakdep, emit_both_symbols};
+	int err = 0;
+
+	*ret = (struct outputs){0};
+	if (!line)
+		return -ENOMEM;
+	for (size_t i = 0; i < ARRAY_SIZE(writers) && err == 0; i++)
+		err = writers[i](&e);
+	if (err == 0)
+		err = emit_builtin(&e, lists);
+	return err ? err : emit_devname(&e);
+}
+
+void outputs_done(struct outputs *o)
+{
+	for (unsigned i = 0; i < OUT_MAX; i++)
+		buf_done(&o->file[i]);
+}

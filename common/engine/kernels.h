@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#pragma once
+/* kernels.h: which kernels there are below a root. */
+
+#include "base/fs.h"
+
+struct kernel {
+	char *kver;
+	char *dir; /* its module directory, a real path relative to the root */
+};
+
+struct kernels {
+	struct kernel *list; /* by dir */
+	size_t n;
+};
+
+/*
+ * All directories in lib/modules and usr/lib/modules below the root (or in moduledir, if that
+ * is not NULL) whose names do not begin with a dot. Two names of one directory count once. A
+ * missing directory is an empty one. 0 or -errno. Release with kernels_done().
+ */
+int kernels_list(const struct root *root, const char *moduledir, struct kernels *ret);
+/* The directory of one kernel, wherever it is. -ENOENT if there is none. */
+int kernels_find(const struct root *root, const char *moduledir, const char *kver,
+	struct kernels *ret);
+void kernels_done(struct kernels *k);

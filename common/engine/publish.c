@@ -1,0 +1,271 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * All files that differ are written under temporary names of their own, then synced, then
+ * renamed, then the directory is synced. The temporary names are fixed: what a killed run
+ * leaves is overwritten by the next one.
+ *
+ * Writing to the disk starts right behind each write() and is waited for only when all are
+ * under way, so that the device sees one batch. The dependency files are renamed first:
+ * an alias must not name a module that modules.dep.bin lacks.
+ */
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <time.h>
+
+#include "base/label.h"
+#include "engine/publish.h"
+#include "engine/scan.h"
+
+#define TEMP_SUFFIX ".kmp-new"
+
+static void temp_name(char to[64], enum output_id id)
+{
+	snprintf(to, 64, "%s" TEMP_SUFFIX, output_names[id]);
+}
+
+static struct stamp stamp_of(const struct stat *st)
+{
+	return (struct stamp){st->st_ino, (uint64_t)st->st_size, timespec_ns(st->st_mtim),
+		timespec_ns(st->st_ctim)};
+}
+
+/* Are these the bytes of the file on disk? */
+static bool same_on_disk(int dirfd, enum output_id id, const struct stat *st,
+	const struct store_head *known, const struct buf *want, struct digest digest)
+{
+	_cleanup_(buf_done) struct buf have = {0};
+	_cleanup_(closep) int fd = -1;
+	struct stamp stamp = stamp_of(st);
+
+	if (!S_ISREG(st->st_mode) || (uint64_t)st->st_size != want->len)
+		return false;
+	if (known && known->valid_outputs && !known->outputs[id].racy &&
+		stamp_eq(&known->outputs[id].stamp, &stamp))
+		return digest_eq(known->outputs[id].digest, digest);
+	fd = openat(dirfd, output_names[id], O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0 || fs_read_all(fd, want->len + 1, &have) < 0 || have.len != want->len)
+		return false;
+	return have.len == 0 || memcmp(have.data, want->data, have.len) == 0;
+}
+
+static int write_temp(const struct publish_options *o, enum output_id id, const struct buf *b,
+	int *ret_fd)
+{
+	_cleanup_(closep) int fd = -1;
+	_cleanup_(buf_done) struct buf path = {0};
+	char temp[64];
+	int r;
+
+	temp_name(temp, id);
+	if (unlinkat(o->dirfd, temp, 0) < 0 && errno != ENOENT)
+		return neg_errno();
+	fd = openat(o->dirfd, temp, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+	if (fd < 0)
+		return neg_errno();
+	r = fs_write_all(fd, b->data, b->len);
+	if (r == 0 && o->sync)
+		sync_file_range(fd, 0, 0, SYNC_FILE_RANGE_WRITE); /* a start only: fdatasync waits */
+	/* a set-group-id directory would give the file its own group */
+	if (r == 0 && fchown(fd, geteuid(), getegid()) < 0)
+		r = neg_errno();
+	if (r == 0 && fchmod(fd, 0644) < 0)
+		r = neg_errno();
+	if (o->path)
+		buf_printf(&path, "%s/%s", o->path, output_names[id]);
+	if (r == 0)
+		r = label_copy(fd, o->dirfd, output_names[id], path.data);
+	if (r < 0) {
+		unlinkat(o->dirfd, temp, 0);
+		return r;
+	}
+	*ret_fd = TAKE_FD(fd);
+	return 0;
+}
+
+static int sync_and_close(const struct publish_options *o, int fds[OUT_MAX], struct published *p)
+{
+	int r = 0;
+
+	for (unsigned i = 0; i < OUT_MAX; i++) {
+		if (fds[i] < 0)
+			continue;
+		if (r == 0 && o->sync) {
+			p->device_flushes++;
+			if (fdatasync(fds[i]) < 0)
+				r = neg_errno();
+		}
+		if (close(fds[i]) < 0 && r == 0 && errno != EINTR)
+			r = neg_errno();
+		fds[i] = -1;
+		if (r < 0 && p->failed == OUT_MAX)
+			p->failed = i;
+	}
+	return r;
+}
+
+static int rename_all(const struct publish_options *o, struct published *p)
+{
+	char temp[64];
+
+	for (unsigned i = 0; i < OUT_MAX; i++) {
+		if (!p->written[i])
+			continue;
+		temp_name(temp, i);
+		if (renameat(o->dirfd, temp, o->dirfd, output_names[i]) < 0) {
+			p->failed = i;
+			return neg_errno();
+		}
+	}
+	if (o->sync && p->n_written) {
+		p->device_flushes++;
+		if (fsync(o->dirfd) < 0)
+			return neg_errno();
+	}
+	return 0;
+}
+
+/*
+ * Tools compare module files with modules.dep by time: it must not be older than any, even
+ * where its bytes do not change.
+ */
+static int age_dep(const struct publish_options *o, struct published *p)
+{
+	struct timespec t[2] = {{.tv_nsec = UTIME_OMIT}, {.tv_nsec = UTIME_NOW}};
+	struct timespec now;
+	struct stat st;
+
+	if (fstatat(o->dirfd, output_names[OUT_DEP], &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return neg_errno();
+	if (timespec_ns(st.st_mtim) >= o->newest_module)
+		return 0;
+	clock_gettime(CLOCK_REALTIME, &now);
+	if (timespec_ns(now) < o->newest_module) {
+		t[1].tv_sec = o->newest_module / 1000000000;
+		t[1].tv_nsec = o->newest_module % 1000000000;
+	}
+	if (utimensat(o->dirfd, output_names[OUT_DEP], t, AT_SYMLINK_NOFOLLOW) < 0)
+		return neg_errno();
+	p->touched = !p->written[OUT_DEP];
+	return 0;
+}
+
+static int take_stamps(const struct publish_options *o, const struct digest digests[OUT_MAX],
+	struct published *p)
+{
+	bool trusted = fs_stats_trusted(o->dirfd);
+	int64_t now;
+	struct stat st;
+
+	for (unsigned i = 0; i < OUT_MAX; i++) {
+		if (fstatat(o->dirfd, output_names[i], &st, AT_SYMLINK_NOFOLLOW) < 0)
+			return neg_errno();
+		p->outputs[i] = (struct store_output){.stamp = stamp_of(&st), .digest = digests[i]};
+	}
+	now = scan_racy_limit();
+	for (unsigned i = 0; i < OUT_MAX; i++)
+		p->outputs[i].racy = !trusted || p->outputs[i].stamp.ctime >= now;
+	return 0;
+}
+
+static void remove_temps(const struct publish_options *o, const struct published *p)
+{
+	char temp[64];
+
+	for (unsigned i = 0; i < OUT_MAX; i++) {
+		temp_name(temp, i);
+		if (p->written[i])
+			unlinkat(o->dirfd, temp, 0);
+	}
+}
+
+static int write_all(const struct publish_options *o, const struct outputs *out,
+	const struct digest digests[OUT_MAX], struct published *p)
+{
+	int fds[OUT_MAX], r = 0, synced;
+
+	for (unsigned i = 0; i < OUT_MAX; i++)
+		fds[i] = -1;
+	for (unsigned i = 0; i < OUT_MAX && r == 0; i++) {
+		struct stat st;
+
+		if (fstatat(o->dirfd, output_names[i], &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+			same_on_disk(o->dirfd, i, &st, o->known, &out->file[i], digests[i]))
+			continue;
+		r = write_temp(o, i, &out->file[i], &fds[i]);
+		p->written[i] = r == 0;
+		p->n_written += r == 0;
+		if (r < 0)
+			p->failed = i;
+	}
+	synced = sync_and_close(o, fds, p);
+	return r ? r : synced;
+}
+
+int publish(const struct publish_options *o, const struct outputs *out, struct published *ret)
+{
+	struct published p = {.failed = OUT_MAX};
+	struct digest digests[OUT_MAX];
+	int r;
+
+	for (unsigned i = 0; i < OUT_MAX; i++)
+		digests[i] = digest_bytes(out->file[i].data, out->file[i].len);
+	r = write_all(o, out, digests, &p);
+	if (r == 0)
+		r = rename_all(o, &p);
+	if (r < 0) {
+		remove_temps(o, &p);
+		*ret = p;
+		return r;
+	}
+	r = age_dep(o, &p);
+	if (r == 0)
+		r = take_stamps(o, digests, &p);
+	*ret = p;
+	return r;
+}
+
+bool published_intact(int dirfd, const struct store_head *known, int64_t newest_module)
+{
+	if (!known->valid_outputs || known->outputs[OUT_DEP].stamp.mtime < newest_module)
+		return false;
+	for (unsigned i = 0; i < OUT_MAX; i++) {
+		const struct store_output *k = &known->outputs[i];
+		_cleanup_(buf_done) struct buf have = {0};
+		_cleanup_(closep) int fd = -1;
+		struct stamp stamp;
+		struct stat st;
+
+		if (fstatat(dirfd, output_names[i], &st, AT_SYMLINK_NOFOLLOW) < 0)
+			return false;
+		stamp = stamp_of(&st);
+		if (!S_ISREG(st.st_mode) || !stamp_eq(&stamp, &k->stamp))
+			return false;
+		if (!k->racy)
+			continue;
+		fd = openat(dirfd, output_names[i], O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+		if (fd < 0 || fs_read_all(fd, (size_t)st.st_size + 1, &have) < 0 ||
+			!digest_eq(digest_bytes(have.data, have.len), k->digest))
+			return false;
+	}
+	return true;
+}
+
+int publish_remove(int dirfd)
+{
+	int n = 0;
+
+	for (unsigned i = 0; i < OUT_MAX; i++) {
+		char temp[64];
+
+		temp_name(temp, i);
+		if (unlinkat(dirfd, temp, 0) < 0 && errno != ENOENT)
+			return neg_errno();
+		if (unlinkat(dirfd, output_names[i], 0) == 0)
+			n++;
+		else if (errno != ENOENT)
+			return neg_errno();
+	}
+	return n;
+}

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#pragma once
+/*
+ * publish.h: put the indexes on disk, so that a reader sees each as a whole, old or new, and
+ * so that they are there after a power loss.
+ */
+
+#include "engine/emit.h"
+#include "model/store.h"
+
+struct publish_options {
+	int dirfd;
+	const char *path; /* of that directory on the running system, for labels; or NULL */
+	bool sync;
+	const struct store_head *known; /* what was published before, or NULL */
+	int64_t newest_module; /* modules.dep will not be older; ns */
+};
+
+struct published {
+	struct store_output outputs[OUT_MAX];
+	bool written[OUT_MAX];
+	bool touched; /* modules.dep got a new mtime, its bytes stayed */
+	unsigned n_written;
+	unsigned device_flushes;
+	enum output_id failed; /* after an error: which file */
+};
+
+/*
+ * Write those outputs that differ from what is on disk. On an error nothing was replaced,
+ * unless a rename failed: then some files are new and whole, the others old and whole.
+ * 0 or -errno.
+ */
+int publish(const struct publish_options *o, const struct outputs *out, struct published *ret);
+
+/* Is each index on disk still the one that was published, and modules.dep young enough? */
+bool published_intact(int dirfd, const struct store_head *known, int64_t newest_module);
+
+/* Remove all indexes and whatever a killed run left. Returns how many there were, or -errno. */
+int publish_remove(int dirfd);

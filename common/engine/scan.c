@@ -1,0 +1,579 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * Work goes in rounds. The first round has all remembered directories (they were reachable,
+ * and a directory that is no longer reachable cannot be opened by its path) or just the top;
+ * each later round has the directories that the last one discovered. In a round, threads
+ * take blocks of directories off a shared counter and write into lists of their own.
+ *
+ * Why stats of files are taken even below an unchanged directory: writing into a file, or
+ * touching it, leaves its directory as it was.
+ */
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <time.h>
+
+#include "base/buf.h"
+#include "base/pool.h"
+#include "engine/scan.h"
+#include "formats/modname.h"
+
+#define BLOCK 16u                   /* directories taken at once */
+#define DIRS_MAX (1u << 20)
+#define PATH_LEN_MAX (PATH_MAX - 1 - NAME_MAX) /* of a directory, so that files fit */
+
+struct work_dir {
+	const char *path;
+	dir_row old;
+	bool is_link;
+};
+
+/* What a thread found. */
+struct found_dir {
+	struct scan_dir d;
+	unsigned thread;
+	uint32_t n_files; /* d.first counts in that thread's list */
+};
+
+struct lister {
+	struct arena *names;
+	struct buf dirs;  /* struct found_dir */
+	struct buf files; /* struct scan_file */
+	struct buf next;  /* struct work_dir: for the next round */
+	dev_t dev;        /* of the last directory, and whether its stats are trusted */
+	bool dev_known, dev_trusted;
+	int err;
+};
+
+struct scanning {
+	const struct target *t;
+	const struct depmodd *c;
+	const struct scan_options *o;
+	int top;
+	int64_t racy_limit;
+	struct lister *listers;
+	unsigned n_threads;
+	const struct work_dir *work;
+	uint32_t n_work;
+	_Atomic uint32_t taken;
+	_Atomic uint32_t n_dirs;
+	pthread_mutex_t report;
+};
+
+int64_t scan_racy_limit(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_REALTIME_COARSE, &now);
+	return timespec_ns(now);
+}
+
+static void tell(struct scanning *s, enum event_kind kind, const char *dir, const char *name, int err)
+{
+	char path[PATH_MAX + NAME_MAX];
+
+	snprintf(path, sizeof(path), "%s%s%s", dir, *dir && *name ? "/" : "", name);
+	pthread_mutex_lock(&s->report);
+	report_event(s->t->report, .kind = kind, .kver = s->t->kver, .path = path, .err = err);
+	pthread_mutex_unlock(&s->report);
+}
+
+static struct stamp stamp_of(const struct stat *st)
+{
+	return (struct stamp){
+		.ino = st->st_ino,
+		.size = (uint64_t)st->st_size,
+		.mtime = timespec_ns(st->st_mtim),
+		.ctime = timespec_ns(st->st_ctim),
+	};
+}
+
+/* Open a path of the tree, or of an external directory, with links resolved in the root. */
+static int open_path(const struct target *t, int top, const char *dir, const char *name, int flags)
+{
+	char path[2 * PATH_MAX];
+	bool abs = *dir == '/';
+	int n;
+
+	if (t->root->host && !abs && top >= 0) {
+		n = snprintf(path, sizeof(path), "%s%s%s", *dir ? dir : ".", *name ? "/" : "", name);
+		n = n < (int)sizeof(path) ? openat(top, path, flags | O_CLOEXEC) : -1;
+		return n < 0 ? neg_errno() : n;
+	}
+	n = snprintf(path, sizeof(path), "%s%s%s%s%s", abs ? "" : t->dir, abs ? "" : "/", dir,
+		*name ? "/" : "", name);
+	if (n >= (int)sizeof(path))
+		return -ENAMETOOLONG;
+	return root_openat(t->root, path, flags, 0);
+}
+
+int scan_open_file(const struct target *t, const struct scan_dir *d, const char *name)
+{
+	return open_path(t, -1, d->path, name, O_RDONLY | O_NONBLOCK | O_NOCTTY);
+}
+
+/* stat what a directory's entry is or leads to. *is_link tells which. */
+static int stat_entry(const struct scanning *s, int dirfd, const char *dir, const char *name,
+	struct stat *st, bool *is_link)
+{
+	int fd, r;
+
+	*is_link = false;
+	if (fstatat(dirfd, name, st, AT_SYMLINK_NOFOLLOW) < 0)
+		return neg_errno();
+	*is_link = S_ISLNK(st->st_mode);
+	if (!*is_link)
+		return 0;
+	if (s->t->root->host)
+		return fstatat(dirfd, name, st, 0) < 0 ? neg_errno() : 0;
+	fd = open_path(s->t, s->top, dir, name, O_PATH);
+	if (fd < 0)
+		return fd;
+	r = fstat(fd, st) < 0 ? neg_errno() : 0;
+	close(fd);
+	return r;
+}
+
+/* Does a directory that was reached through a link stand above itself? */
+static bool is_loop(struct scanning *s, const char *path, const struct stat *st)
+{
+	char above[PATH_MAX];
+	struct stat up;
+
+	snprintf(above, sizeof(above), "%s", path);
+	for (char *slash; (slash = strrchr(above, '/')) && slash != above;) {
+		int fd;
+
+		*slash = '\0';
+		fd = open_path(s->t, s->top, above, "", O_PATH);
+		if (fd >= 0 && fstat(fd, &up) == 0 && up.st_dev == st->st_dev &&
+			up.st_ino == st->st_ino) {
+			close(fd);
+			return true;
+		}
+		closep(&fd);
+	}
+	return *path != '/' && fstat(s->top, &up) == 0 && up.st_dev == st->st_dev &&
+	       up.st_ino == st->st_ino;
+}
+
+static bool dir_is_link(struct scanning *s, const char *path)
+{
+	struct stat st;
+	int fd = open_path(s->t, s->top, path, "", O_PATH | O_NOFOLLOW);
+	bool is_link = fd >= 0 && fstat(fd, &st) == 0 && S_ISLNK(st.st_mode);
+
+	closep(&fd);
+	return is_link;
+}
+
+/* --- files --- */
+
+static void classify(const struct scanning *s, bool trusted, struct scan_file *f)
+{
+	const struct mod *old = f->old == ID_NONE ? NULL : &s->o->old->mods[f->old];
+
+	f->state = FILE_CHECK;
+	if (!old) {
+		f->why = WHY_NEW;
+		f->state = FILE_READ;
+	} else if (old->stamp.size != f->stamp.size) {
+		f->why = WHY_SIZE;
+		f->state = FILE_READ;
+	} else if (!trusted) {
+		f->why = WHY_UNTRUSTED;
+	} else if (!stamp_eq(&old->stamp, &f->stamp)) {
+		f->why = WHY_STAT;
+	} else if (old->flags & ROW_RACY) {
+		f->why = WHY_RACY;
+	} else {
+		f->state = FILE_SAME;
+	}
+}
+
+static void add_file(struct scanning *s, struct lister *l, const char *name, mod_row old,
+	const struct stat *st, bool is_link, bool trusted)
+{
+	struct scan_file f = {.name = name, .old = old, .stamp = stamp_of(st),
+		.flags = is_link ? ROW_LINK : 0};
+
+	classify(s, trusted, &f);
+	buf_add(&l->files, &f, sizeof(f));
+}
+
+/* The names are known: only their stats are taken. */
+static void stat_known(struct scanning *s, struct lister *l, int fd, const char *path, dir_row d,
+	bool trusted)
+{
+	const struct tables *old = s->o->old;
+
+	for (mod_row m = old->dirs[d].first; m < old->dirs[d + 1].first; m++) {
+		const char *name = str_of(old, old->mods[m].file);
+		struct stat st;
+		bool is_link = false;
+		int r = stat_entry(s, fd, path, name, &st, &is_link);
+
+		if (r < 0)
+			tell(s, is_link ? EVENT_LINK_DANGLING : EVENT_MODULE_VANISHED, path, name, r);
+		else if (S_ISREG(st.st_mode))
+			add_file(s, l, name, m, &st, is_link, trusted);
+		else
+			tell(s, EVENT_FILE_TYPE, path, name, 0);
+	}
+}
+
+static void add_subdir(struct scanning *s, struct lister *l, const char *dir, const char *name,
+	bool is_link)
+{
+	char path[PATH_MAX];
+	struct work_dir w = {.is_link = is_link};
+	int n = snprintf(path, sizeof(path), "%s%s%s", dir, *dir ? "/" : "", name);
+
+	if (n > PATH_LEN_MAX || atomic_fetch_add(&s->n_dirs, 1) >= DIRS_MAX) {
+		tell(s, EVENT_TREE_LIMIT, dir, name, 0);
+		return;
+	}
+	w.old = s->o->old ? tables_find_dir(s->o->old, path) : ID_NONE;
+	if (w.old != ID_NONE && s->o->believe_dirs)
+		return; /* it is in the first round already */
+	w.path = arena_strdup(l->names, path, (size_t)n);
+	if (!w.path)
+		l->err = -ENOMEM;
+	else
+		buf_add(&l->next, &w, sizeof(w));
+}
+
+static void list_entry(struct scanning *s, struct lister *l, int fd, const struct work_dir *w,
+	const struct dirent *e, bool trusted)
+{
+	size_t len = strlen(e->d_name);
+	bool is_module = modname_is_module_file(e->d_name, len), is_link = false;
+	struct stat st = {0};
+	const char *name;
+	int r;
+
+	if (e->d_type == DT_DIR) {
+		add_subdir(s, l, w->path, e->d_name, false);
+		return;
+	}
+	if (e->d_type == DT_REG && !is_module)
+		return;
+	r = stat_entry(s, fd, w->path, e->d_name, &st, &is_link);
+	if (r == -ENOENT && !is_link)
+		return; /* gone since it was listed */
+	if (r < 0) {
+		tell(s, is_link ? EVENT_LINK_DANGLING : EVENT_DIR_UNREADABLE, w->path, e->d_name, r);
+	} else if (S_ISDIR(st.st_mode)) {
+		add_subdir(s, l, w->path, e->d_name, is_link);
+	} else if (!S_ISREG(st.st_mode)) {
+		tell(s, EVENT_FILE_TYPE, w->path, e->d_name, 0);
+	} else if (is_module) {
+		mod_row old = w->old == ID_NONE ? ID_NONE : tables_find_mod(s->o->old, w->old, e->d_name);
+
+		name = arena_strdup(l->names, e->d_name, len);
+		if (name)
+			add_file(s, l, name, old, &st, is_link, trusted);
+		else
+			l->err = -ENOMEM;
+	}
+}
+
+static int file_cmp(const void *a, const void *b)
+{
+	return strcmp(((const struct scan_file *)a)->name, ((const struct scan_file *)b)->name);
+}
+
+static void list_dir(struct scanning *s, struct lister *l, int fd, const struct work_dir *w,
+	bool trusted)
+{
+	size_t before = vec_len(&l->files, struct scan_file), n;
+	int copy = openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *d = copy < 0 ? NULL : fdopendir(copy);
+	struct dirent *e;
+
+	if (!d) {
+		tell(s, EVENT_DIR_UNREADABLE, w->path, "", neg_errno());
+		closep(&copy);
+		return;
+	}
+	while (errno = 0, (e = readdir(d))) {
+		if (str_eq(e->d_name, ".") || str_eq(e->d_name, "..") ||
+			depmodd_excluded(s->c, e->d_name))
+			continue;
+		list_entry(s, l, fd, w, e, trusted);
+	}
+	if (errno)
+		tell(s, EVENT_DIR_UNREADABLE, w->path, "", neg_errno());
+	closedir(d);
+	n = vec_len(&l->files, struct scan_file) - before;
+	if (n)
+		qsort(vec_data(&l->files, struct scan_file) + before, n, sizeof(struct scan_file),
+			file_cmp);
+}
+
+/* --- directories --- */
+
+static bool trusted_dev(struct lister *l, int fd, dev_t dev)
+{
+	if (!l->dev_known || l->dev != dev) {
+		l->dev = dev;
+		l->dev_known = true;
+		l->dev_trusted = fs_stats_trusted(fd);
+	}
+	return l->dev_trusted;
+}
+
+static void scan_dir(struct scanning *s, struct lister *l, const struct work_dir *w)
+{
+	const struct dir *old = w->old == ID_NONE ? NULL : &s->o->old->dirs[w->old];
+	_cleanup_(closep) int fd = open_path(s->t, s->top, w->path, "", O_RDONLY | O_DIRECTORY);
+	struct found_dir f = {.d = {.path = w->path, .old = w->old}};
+	struct stat st;
+	bool trusted, same;
+
+	if (fd < 0 || fstat(fd, &st) < 0) {
+		if (!old || (fd != -ENOENT && fd != -ENOTDIR))
+			tell(s, EVENT_DIR_UNREADABLE, w->path, "", fd < 0 ? fd : neg_errno());
+		return;
+	}
+	trusted = trusted_dev(l, fd, st.st_dev);
+	f.d.stamp = stamp_of(&st);
+	/* the top's own stat moves with every index that is written */
+	same = old && trusted && s->o->believe_dirs && *w->path && !(old->flags & ROW_RACY) &&
+	       stamp_eq(&old->stamp, &f.d.stamp);
+	if (!same && *w->path && (w->is_link || (old && dir_is_link(s, w->path))) &&
+		is_loop(s, w->path, &st)) {
+		tell(s, EVENT_LINK_LOOP, w->path, "", 0);
+		return;
+	}
+	f.thread = (unsigned)(l - s->listers);
+	f.d.first = (uint32_t)vec_len(&l->files, struct scan_file);
+	if (same)
+		stat_known(s, l, fd, w->path, w->old, trusted);
+	else
+		list_dir(s, l, fd, w, trusted);
+	if (!*w->path)
+		f.d.stamp = (struct stamp){0};
+	else if (f.d.stamp.ctime >= s->racy_limit)
+		f.d.flags |= ROW_RACY;
+	f.n_files = (uint32_t)vec_len(&l->files, struct scan_file) - f.d.first;
+	buf_add(&l->dirs, &f, sizeof(f));
+}
+
+static void scan_worker(void *arg, unsigned i)
+{
+	struct scanning *s = arg;
+	struct lister *l = &s->listers[i];
+
+	for (;;) {
+		uint32_t at = atomic_fetch_add(&s->taken, BLOCK);
+
+		if (at >= s->n_work)
+			return;
+		for (uint32_t end = MIN(at + BLOCK, s->n_work); at < end; at++)
+			scan_dir(s, l, &s->work[at]);
+	}
+}
+
+static int first_round(struct scanning *s, struct buf *work)
+{
+	const struct tables *old = s->o->old;
+	struct work_dir w = {.path = ""};
+
+	w.old = old ? tables_find_dir(old, "") : ID_NONE;
+	buf_add(work, &w, sizeof(w));
+	for (size_t i = s->c->n_external; i-- > 0;) {
+		w.path = s->c->external[i];
+		w.old = old ? tables_find_dir(old, w.path) : ID_NONE;
+		if (*w.path == '/')
+			buf_add(work, &w, sizeof(w));
+		else
+			tell(s, EVENT_DIR_UNREADABLE, w.path, "", -EINVAL);
+	}
+	for (w.old = 0; old && s->o->believe_dirs && w.old < old->n.dirs; w.old++) {
+		bool listed = false;
+
+		w.path = str_of(old, old->dirs[w.old].path);
+		for (size_t i = 0; i < s->c->n_external && *w.path == '/'; i++)
+			listed |= str_eq(w.path, s->c->external[i]);
+		if (*w.path && !listed)
+			buf_add(work, &w, sizeof(w));
+	}
+	return work->err;
+}
+
+static int next_round(struct scanning *s, struct buf *work)
+{
+	work->len = 0;
+	for (unsigned i = 0; i < s->n_threads; i++) {
+		struct lister *l = &s->listers[i];
+
+		buf_add(work, l->next.data, l->next.len);
+		if (l->next.err || l->dirs.err || l->files.err || l->err)
+			return -ENOMEM;
+		l->next.len = 0;
+	}
+	return work->err;
+}
+
+static int scan_rounds(struct scanning *s)
+{
+	_cleanup_(buf_done) struct buf work = {0};
+	int r;
+
+	for (r = first_round(s, &work); r == 0 && work.len > 0; r = next_round(s, &work)) {
+		s->work = vec_data(&work, struct work_dir);
+		s->n_work = (uint32_t)vec_len(&work, struct work_dir);
+		atomic_store(&s->taken, 0);
+		pool_run(MIN(s->n_threads, (s->n_work + BLOCK - 1) / BLOCK), scan_worker, s);
+	}
+	return r;
+}
+
+/* --- the result --- */
+
+static int dir_cmp(const void *a, const void *b)
+{
+	return strcmp(((const struct found_dir *)a)->d.path, ((const struct found_dir *)b)->d.path);
+}
+
+static int gather(struct scanning *s, struct scan *ret)
+{
+	_cleanup_(buf_done) struct buf all = {0};
+	const struct found_dir *f;
+	size_t n_files = 0;
+
+	for (unsigned i = 0; i < s->n_threads; i++) {
+		buf_add(&all, s->listers[i].dirs.data, s->listers[i].dirs.len);
+		n_files += vec_len(&s->listers[i].files, struct scan_file);
+	}
+	if (all.err)
+		return all.err;
+	if (n_files > INT32_MAX)
+		return -E2BIG;
+	ret->n_dirs = (uint32_t)vec_len(&all, struct found_dir);
+	ret->dirs = calloc((size_t)ret->n_dirs + 1, sizeof(*ret->dirs));
+	ret->files = malloc((n_files + 1) * sizeof(*ret->files));
+	if (!ret->dirs || !ret->files)
+		return -ENOMEM;
+	f = vec_data(&all, struct found_dir);
+	if (ret->n_dirs)
+		qsort(all.data, ret->n_dirs, sizeof(*f), dir_cmp);
+	for (uint32_t i = 0; i < ret->n_dirs; i++, f++) {
+		ret->dirs[i] = f->d;
+		ret->dirs[i].first = ret->n_files;
+		if (f->n_files)
+			memcpy(ret->files + ret->n_files,
+				vec_data(&s->listers[f->thread].files, struct scan_file) + f->d.first,
+				f->n_files * sizeof(struct scan_file));
+		ret->n_files += f->n_files;
+	}
+	ret->dirs[ret->n_dirs].first = ret->n_files;
+	return 0;
+}
+
+static void mark_touched(const struct scan_options *o, struct scan *s)
+{
+	for (size_t i = 0; i < o->n_touched; i++) {
+		const char *slash = strrchr(o->touched[i], '/');
+		size_t dir_len = slash ? (size_t)(slash - o->touched[i]) : 0;
+		const char *name = slash ? slash + 1 : o->touched[i];
+		uint32_t lo = 0, hi = s->n_dirs;
+
+		while (lo < hi) {
+			uint32_t mid = lo + (hi - lo) / 2;
+			const char *path = s->dirs[mid].path;
+			int c = strncmp(path, o->touched[i], dir_len);
+
+			if (c < 0 || (c == 0 && strlen(path) < dir_len))
+				lo = mid + 1;
+			else
+				hi = mid;
+		}
+		if (lo == s->n_dirs || strlen(s->dirs[lo].path) != dir_len ||
+			memcmp(s->dirs[lo].path, o->touched[i], dir_len) != 0)
+			continue;
+		for (uint32_t f = s->dirs[lo].first; f < s->dirs[lo + 1].first; f++) {
+			if (!str_eq(s->files[f].name, name) || s->files[f].state != FILE_SAME)
+				continue;
+			s->files[f].state = FILE_CHECK;
+			s->files[f].why = WHY_TOUCHED;
+		}
+	}
+}
+
+static void compare_with_old(const struct tables *old, struct scan *s)
+{
+	s->changed = !old || s->n_files != old->n.mods || s->n_dirs != old->n.dirs;
+	for (uint32_t i = 0; i < s->n_files; i++) {
+		const struct scan_file *f = &s->files[i];
+
+		s->changed |= f->old == ID_NONE;
+		s->stats_moved |= f->why == WHY_STAT || f->why == WHY_SIZE;
+		s->newest_mtime = MAX(s->newest_mtime, f->stamp.mtime);
+	}
+	for (uint32_t i = 0; i < s->n_dirs; i++) {
+		const struct scan_dir *d = &s->dirs[i];
+
+		s->changed |= d->old == ID_NONE;
+		if (d->old != ID_NONE)
+			s->stats_moved |= !stamp_eq(&d->stamp, &old->dirs[d->old].stamp);
+	}
+}
+
+static void listers_free(struct scanning *s)
+{
+	for (unsigned i = 0; s->listers && i < s->n_threads; i++) {
+		buf_done(&s->listers[i].dirs);
+		buf_done(&s->listers[i].files);
+		buf_done(&s->listers[i].next);
+	}
+	free(s->listers);
+}
+
+int scan_tree(const struct target *t, const struct depmodd *c, const struct scan_options *o,
+	struct scan *ret)
+{
+	struct scanning s = {.t = t, .c = c, .o = o, .n_threads = MAX(t->jobs, 1u),
+		.racy_limit = scan_racy_limit(), .report = PTHREAD_MUTEX_INITIALIZER};
+	struct scan out = {.n_names = s.n_threads};
+	_cleanup_(closep) int top = root_openat(t->root, t->dir, O_RDONLY | O_DIRECTORY, 0);
+	int r = 0;
+
+	if (top < 0)
+		return top;
+	s.top = top;
+	s.listers = calloc(s.n_threads, sizeof(*s.listers));
+	out.names = calloc(s.n_threads, sizeof(*out.names));
+	if (!s.listers || !out.names)
+		r = -ENOMEM;
+	for (unsigned i = 0; i < s.n_threads && r == 0; i++)
+		s.listers[i].names = &out.names[i];
+	if (r == 0)
+		r = scan_rounds(&s);
+	if (r == 0)
+		r = gather(&s, &out);
+	listers_free(&s);
+	if (r < 0) {
+		scan_done(&out);
+		return r;
+	}
+	mark_touched(o, &out);
+	compare_with_old(o->old, &out);
+	*ret = out;
+	return 0;
+}
+
+void scan_done(struct scan *s)
+{
+	for (unsigned i = 0; s->names && i < s->n_names; i++)
+		arena_done(&s->names[i]);
+	free(s->names);
+	free(s->dirs);
+	free(s->files);
+	*s = (struct scan){0};
+}

@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#pragma once
+/*
+ * scan.h: which module files are there now, and which of them are as they were remembered.
+ *
+ * A remembered directory whose stat is the same still has the names that are remembered;
+ * its files are stat'ed all the same. Others are listed anew. Several threads share the
+ * directories.
+ */
+
+#include "base/arena.h"
+#include "engine/target.h"
+#include "formats/depmodd.h"
+#include "model/tables.h"
+
+enum file_state {
+	FILE_SAME,  /* the remembered facts are true */
+	FILE_CHECK, /* they may be: the bytes decide */
+	FILE_READ,  /* there are none that could be */
+};
+
+/* Why a file is not FILE_SAME; for statistics. */
+enum file_why {
+	WHY_NONE,
+	WHY_NEW,       /* not remembered */
+	WHY_SIZE,      /* another size */
+	WHY_STAT,      /* another inode, mtime or ctime */
+	WHY_RACY,      /* too young when it was read */
+	WHY_TOUCHED,   /* the caller said so */
+	WHY_UNTRUSTED, /* the file system's stats prove nothing */
+	WHY_MAX,
+};
+
+struct scan_file {
+	const char *name; /* base name */
+	mod_row old;      /* in the remembered table, or ID_NONE */
+	uint16_t flags;   /* ROW_LINK */
+	uint8_t state;
+	uint8_t why;
+	struct stamp stamp;
+};
+
+struct scan_dir {
+	const char *path; /* "" is the kernel's directory; absolute: external */
+	dir_row old;
+	uint32_t flags; /* ROW_RACY */
+	uint32_t first; /* of its files in scan.files */
+	struct stamp stamp;
+};
+
+struct scan {
+	struct scan_dir *dirs; /* sorted by path; one more, a sentinel */
+	uint32_t n_dirs;
+	struct scan_file *files; /* by directory, then by name */
+	uint32_t n_files;
+	bool changed;    /* the set of files or directories is not the remembered one */
+	bool stats_moved; /* stats of files or directories differ from the remembered ones */
+	int64_t newest_mtime; /* of all module files */
+	struct arena *names; /* one for each thread; paths and names live here */
+	unsigned n_names;
+};
+
+struct scan_options {
+	const struct tables *old; /* remembered, or NULL */
+	/* Believe that directories with the same stat have the remembered names. False where
+	 * depmod.d changed, since names may have been excluded. */
+	bool believe_dirs;
+	const char *const *touched; /* paths below the kernel's directory: not believed */
+	size_t n_touched;
+};
+
+/*
+ * Scan the target's tree and the external directories of c. Returns 0, -ENOENT if the
+ * kernel's directory is missing, -ENOMEM, or another errno of opening it. What cannot be
+ * read inside is reported and left out.
+ */
+int scan_tree(const struct target *t, const struct depmodd *c, const struct scan_options *o,
+	struct scan *ret);
+void scan_done(struct scan *s);
+
+/*
+ * Nanoseconds by the clock that stamps files, which moves in ticks. What is read from now on
+ * of a file whose ctime is older cannot change without getting another ctime; of one that
+ * has this ctime, or a later one, it can: it is racy.
+ */
+int64_t scan_racy_limit(void);
+/* Open a module file of a scan. A descriptor or a negative errno. */
+int scan_open_file(const struct target *t, const struct scan_dir *d, const char *name);

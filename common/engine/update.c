@@ -1,0 +1,465 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * There are two ways through. If every module, list and configuration file is as it was
+ * remembered, and the indexes are the ones that were published, nothing is left to do: that
+ * is proven by stats and digests alone. Otherwise everything behind the facts is done anew,
+ * and only files whose bytes differ are written.
+ */
+
+#include <fcntl.h>
+#include <time.h>
+
+#include "engine/update.h"
+#include "model/merge.h"
+
+#define LIST_SIZE_MAX ((size_t)256 << 20)
+
+const char *const phase_names[PHASE_MAX] = {
+	[PHASE_LOAD] = "load",
+	[PHASE_SCAN] = "scan",
+	[PHASE_READ] = "read",
+	[PHASE_MERGE] = "merge",
+	[PHASE_RESOLVE] = "resolve",
+	[PHASE_EMIT] = "emit",
+	[PHASE_PUBLISH] = "publish",
+	[PHASE_STORE] = "store",
+};
+
+struct run {
+	const struct target *t;
+	const struct update_options *o;
+	struct update *u;
+	int64_t since;
+};
+
+static int64_t now_ns(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return timespec_ns(t);
+}
+
+/* The time since the last call belongs to this phase. */
+static void lap(struct run *run, enum phase p)
+{
+	int64_t now = now_ns();
+
+	run->u->ns[p] += now - run->since;
+	run->since = now;
+}
+
+/* --- what is remembered, and what it must agree with --- */
+
+static int read_list(struct run *run, const char *name, struct buf *text, bool *ret_has,
+	struct digest *digest)
+{
+	_cleanup_(buf_done) struct buf path = {0};
+	int r;
+
+	buf_printf(&path, "%s/%s", run->t->dir, name);
+	if (path.err)
+		return path.err;
+	r = fs_read_file(run->t->root, path.data, LIST_SIZE_MAX, text);
+	if (r == -ENOMEM)
+		return r;
+	*ret_has = r == 0;
+	*digest = digest_join(*digest,
+		r == 0 ? digest_bytes(text->data, text->len) : digest_bytes("missing", 7));
+	return 0;
+}
+
+static int load_inputs(struct run *run)
+{
+	const struct target *t = run->t;
+	struct update *u = run->u;
+	int r;
+
+	u->inputs.where = digest_bytes(t->dir, strlen(t->dir));
+	u->inputs.lists = digest_bytes(&t->symbol_prefix, 1);
+	r = config_read(t, &u->config, &u->inputs.config);
+	if (r == 0)
+		r = read_list(run, "modules.order", &u->order, &u->has_order, &u->inputs.lists);
+	if (r == 0)
+		r = read_list(run, "modules.builtin", &u->builtin, &u->has_builtin,
+			&u->inputs.lists);
+	if (r == 0)
+		r = read_list(run, "modules.builtin.modinfo", &u->builtin_modinfo,
+			&u->has_builtin_modinfo, &u->inputs.lists);
+	return r;
+}
+
+static int load_store(struct run *run)
+{
+	struct update *u = run->u;
+
+	if (run->o->store_dir < 0 || run->o->full)
+		return 0;
+	u->store_outcome = store_open(
+		run->o->store_dir, run->o->store_name, &u->inputs.where, &u->store);
+	if (u->store_outcome < 0)
+		return u->store_outcome;
+	if (u->store_outcome > 0)
+		report_event(run->t->report, .kind = EVENT_STORE, .kver = run->t->kver,
+			.detail = store_outcome_text(u->store_outcome),
+			.status = u->store_outcome);
+	return 0;
+}
+
+static const struct tables *remembered(const struct update *u)
+{
+	return u->store.head ? &u->store.t : NULL;
+}
+
+static int scan(struct run *run)
+{
+	struct update *u = run->u;
+	struct scan_options o = {
+		.old = remembered(u),
+		.believe_dirs =
+			u->store.head && digest_eq(u->store.head->inputs.config, u->inputs.config),
+		.touched = run->o->touched,
+		.n_touched = run->o->n_touched,
+	};
+
+	return scan_tree(run->t, &u->config, &o, &u->scan);
+}
+
+/* --- is there anything to do? --- */
+
+static bool all_same(const struct scan *s)
+{
+	for (uint32_t i = 0; i < s->n_files; i++)
+		if (s->files[i].state != FILE_SAME)
+			return false;
+	return true;
+}
+
+/* After reading: did every doubtful file prove to be the remembered one? */
+static bool facts_same(const struct update *u)
+{
+	if (!u->store.head || u->scan.changed)
+		return false;
+	for (uint32_t i = 0; i < u->scan.n_files; i++) {
+		const struct read_file *f = &u->reading.files[i];
+
+		if (u->scan.files[i].state != FILE_SAME && (f->intake >= 0 || f->gone))
+			return false;
+	}
+	return true;
+}
+
+static bool outputs_intact(const struct run *run, int outdir)
+{
+	const struct update *u = run->u;
+
+	return u->store.head && !run->t->outdir && outdir >= 0 &&
+	       digest_eq(u->store.head->inputs.config, u->inputs.config) &&
+	       digest_eq(u->store.head->inputs.lists, u->inputs.lists) &&
+	       published_intact(outdir, u->store.head, u->scan.newest_mtime);
+}
+
+static bool is_kernel(const struct update *u)
+{
+	return u->scan.n_files > 0 || u->has_order || u->has_builtin;
+}
+
+/* --- the new table --- */
+
+static int merge(struct run *run)
+{
+	struct update *u = run->u;
+	const struct scan *s = &u->scan;
+	_cleanup_(freep) struct merge_dir *dirs = calloc((size_t)s->n_dirs + 1, sizeof(*dirs));
+	_cleanup_(freep) struct merge_mod *mods = calloc((size_t)s->n_files + 1, sizeof(*mods));
+	struct merge_input in = {.old = remembered(u), .intakes = u->reading.intakes,
+		.n_intakes = u->reading.n_intakes, .dirs = dirs, .n_dirs = s->n_dirs, .mods = mods};
+
+	if (!dirs || !mods)
+		return -ENOMEM;
+	for (uint32_t d = 0; d < s->n_dirs; d++) {
+		dirs[d] = (struct merge_dir){.path = s->dirs[d].path, .flags = s->dirs[d].flags,
+			.first = in.n_mods, .stamp = s->dirs[d].stamp};
+		for (uint32_t f = s->dirs[d].first; f < s->dirs[d + 1].first; f++) {
+			const struct scan_file *file = &s->files[f];
+			struct merge_mod m = {.file = file->name, .flags = file->flags, .intake = -1,
+				.row = file->old, .stamp = file->stamp};
+
+			if (file->state != FILE_SAME) {
+				const struct read_file *read = &u->reading.files[f];
+
+				if (read->gone)
+					continue;
+				m.flags |= read->flags;
+				m.stamp = read->stamp;
+				if (read->intake >= 0) {
+					m.intake = read->intake;
+					m.row = read->row;
+				}
+			}
+			mods[in.n_mods++] = m;
+		}
+	}
+	dirs[s->n_dirs].first = in.n_mods;
+	return merge_tables(&in, sizeof(struct store_head), &u->t, &u->image);
+}
+
+/* --- resolve and emit --- */
+
+static void report_list(const struct run *run, const char *name)
+{
+	report_event(run->t->report, .kind = EVENT_LIST_MISSING, .kver = run->t->kver,
+		.path = name, .err = -ENOENT);
+}
+
+static void report_unreadable(const struct run *run, mod_row m)
+{
+	const struct update *u = run->u;
+	_cleanup_(buf_done) struct buf path = {0};
+
+	tables_path(&u->t, m, &path);
+	buf_char(&path, '\0');
+	if (!path.err)
+		report_event(run->t->report, .kind = EVENT_MODULE_BAD, .kver = run->t->kver,
+			.path = path.data, .status = u->t.mods[m].status);
+}
+
+static int resolve_tables(struct run *run)
+{
+	struct update *u = run->u;
+	int r;
+
+	if (!u->has_order)
+		report_list(run, "modules.order");
+	u->resolved_valid = true;
+	r = resolve(run->t, &u->t, &u->config, u->has_order ? &u->order : NULL, &u->r);
+	for (mod_idx i = 0; r >= 0 && i < u->r.n; i++)
+		if (u->t.mods[u->r.row[i]].status != ELFMOD_OK)
+			report_unreadable(run, u->r.row[i]);
+	if (r == 0 && run->o->check)
+		r = check_symbols(&u->r, run->o->check, &u->problems);
+	return r;
+}
+
+static int emit_outputs(struct run *run)
+{
+	struct update *u = run->u;
+	struct kernel_lists lists = {
+		.builtin = u->has_builtin ? &u->builtin : NULL,
+		.builtin_modinfo = u->has_builtin_modinfo ? &u->builtin_modinfo : NULL,
+	};
+
+	if (!u->has_builtin)
+		report_list(run, "modules.builtin");
+	if (!u->has_builtin_modinfo)
+		report_list(run, "modules.builtin.modinfo");
+	u->outputs_valid = true;
+	return emit(run->t, &u->r, &lists, run->o->warn_duplicates, &u->out);
+}
+
+/* --- to disk --- */
+
+int update_open_outdir(const struct target *t, bool make)
+{
+	struct root host;
+	int r, fd;
+
+	if (!t->outdir)
+		return root_openat(t->root, t->dir, O_RDONLY | O_DIRECTORY, 0);
+	r = root_open(&host, "");
+	if (r < 0)
+		return r;
+	if (make)
+		r = root_mkdirs(&host, t->outdir, 0755);
+	fd = r < 0 ? r : root_openat(&host, t->outdir, O_RDONLY | O_DIRECTORY, 0);
+	root_done(&host);
+	return fd;
+}
+
+static bool differs_on_disk(int outdir, enum output_id id, const struct buf *want)
+{
+	_cleanup_(buf_done) struct buf have = {0};
+	_cleanup_(closep) int fd =
+		outdir < 0 ? -1 : openat(outdir, output_names[id], O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+
+	return fd < 0 || fs_read_all(fd, want->len + 1, &have) < 0 || have.len != want->len ||
+	       (have.len && memcmp(have.data, want->data, have.len) != 0);
+}
+
+static int publish_outputs(struct run *run, int outdir)
+{
+	struct update *u = run->u;
+	_cleanup_(buf_done) struct buf path = {0};
+	struct publish_options o = {.dirfd = outdir, .sync = run->o->sync,
+		.known = run->t->outdir || !u->store.head ? NULL : u->store.head,
+		.newest_module = u->scan.newest_mtime};
+	int r;
+
+	if (run->t->root->host && !run->t->outdir) {
+		buf_printf(&path, "/%s", run->t->dir);
+		o.path = path.data;
+	}
+	r = publish(&o, &u->out, &u->pub);
+	if (r < 0) {
+		enum output_id id = u->pub.failed;
+
+		report_event(run->t->report, .kind = EVENT_OUTPUT, .kver = run->t->kver,
+			.path = id < OUT_MAX ? output_names[id] : "", .err = r);
+		return r;
+	}
+	memcpy(u->differs, u->pub.written, sizeof(u->differs));
+	u->outcome = u->pub.n_written ? UPDATE_CHANGED : UPDATE_SAME;
+	return 0;
+}
+
+/* A store that cannot be written costs time later and is otherwise no harm. */
+static void write_store(struct run *run)
+{
+	struct update *u = run->u;
+	struct store_head *h = u->image;
+	int r;
+
+	if (run->o->store_dir < 0 || !u->image)
+		return;
+	h->inputs = u->inputs;
+	h->valid_outputs = !run->t->outdir && u->outcome != UPDATE_IDLE;
+	if (u->outcome == UPDATE_IDLE) {
+		h->valid_outputs = u->store.head->valid_outputs;
+		memcpy(h->outputs, u->store.head->outputs, sizeof(h->outputs));
+	} else if (h->valid_outputs) {
+		memcpy(h->outputs, u->pub.outputs, sizeof(h->outputs));
+	}
+	if (store_same(&u->store, u->image, &u->t.n))
+		return;
+	r = store_write(run->o->store_dir, run->o->store_name, u->image, &u->t.n);
+	u->stored = r == 0;
+	if (r < 0)
+		report_event(run->t->report, .kind = EVENT_STORE, .kver = run->t->kver,
+			.detail = "cannot be written", .err = r);
+}
+
+/* --- all of it --- */
+
+static int load(struct run *run)
+{
+	int r = load_inputs(run);
+
+	if (r == 0)
+		r = load_store(run);
+	lap(run, PHASE_LOAD);
+	return r;
+}
+
+static int scan_and_read(struct run *run)
+{
+	int r = scan(run);
+
+	lap(run, PHASE_SCAN);
+	if (r < 0 || all_same(&run->u->scan))
+		return r;
+	r = read_modules(run->t, &run->u->scan, remembered(run->u), &run->u->reading);
+	lap(run, PHASE_READ);
+	return r;
+}
+
+/* Nothing to publish. The store is written again only to remember stats that moved. */
+static int finish_idle(struct run *run)
+{
+	struct update *u = run->u;
+	int r = 0;
+
+	u->outcome = UPDATE_IDLE;
+	if (run->o->write && u->scan.stats_moved) {
+		r = merge(run);
+		lap(run, PHASE_MERGE);
+		if (r == 0)
+			write_store(run);
+		lap(run, PHASE_STORE);
+	}
+	if (!u->image)
+		u->t = u->store.t;
+	if (r == 0 && (run->o->check || run->o->want_outputs)) {
+		r = resolve_tables(run);
+		lap(run, PHASE_RESOLVE);
+	}
+	if (r == 0 && run->o->want_outputs) {
+		r = emit_outputs(run);
+		lap(run, PHASE_EMIT);
+	}
+	return r;
+}
+
+static int finish_changed(struct run *run, int outdir)
+{
+	struct update *u = run->u;
+	int r = merge(run);
+
+	lap(run, PHASE_MERGE);
+	if (r == 0)
+		r = resolve_tables(run);
+	lap(run, PHASE_RESOLVE);
+	if (r == 0)
+		r = emit_outputs(run);
+	lap(run, PHASE_EMIT);
+	if (r != 0)
+		return r;
+	if (!run->o->write) {
+		u->outcome = UPDATE_SAME;
+		for (unsigned i = 0; i < OUT_MAX; i++) {
+			u->differs[i] = differs_on_disk(outdir, i, &u->out.file[i]);
+			if (u->differs[i])
+				u->outcome = UPDATE_CHANGED;
+		}
+		return 0;
+	}
+	r = outdir < 0 ? outdir : publish_outputs(run, outdir);
+	if (outdir < 0)
+		report_event(run->t->report, .kind = EVENT_OUTPUT, .kver = run->t->kver,
+			.path = "", .err = outdir);
+	lap(run, PHASE_PUBLISH);
+	if (r == 0)
+		write_store(run);
+	lap(run, PHASE_STORE);
+	return r;
+}
+
+int update_run(const struct target *t, const struct update_options *o, struct update *ret)
+{
+	struct run run = {.t = t, .o = o, .u = ret, .since = now_ns()};
+	_cleanup_(closep) int outdir = -1;
+	int r;
+
+	*ret = (struct update){0};
+	r = load(&run);
+	if (r == 0)
+		r = scan_and_read(&run);
+	if (r < 0)
+		return r;
+	if (o->only_if_kernel && !is_kernel(ret)) {
+		ret->outcome = UPDATE_NO_KERNEL;
+		return 0;
+	}
+	outdir = update_open_outdir(t, o->write);
+	if ((all_same(&ret->scan) ? !ret->scan.changed : facts_same(ret)) &&
+		outputs_intact(&run, outdir))
+		return finish_idle(&run);
+	return finish_changed(&run, outdir);
+}
+
+void update_done(struct update *u)
+{
+	if (u->outputs_valid)
+		outputs_done(&u->out);
+	if (u->resolved_valid)
+		resolved_done(&u->r);
+	reading_done(&u->reading);
+	scan_done(&u->scan);
+	store_close(&u->store);
+	depmodd_done(&u->config);
+	buf_done(&u->order);
+	buf_done(&u->builtin);
+	buf_done(&u->builtin_modinfo);
+	buf_done(&u->problems);
+	free(u->image);
+	*u = (struct update){0};
+}

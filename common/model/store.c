@@ -1,0 +1,163 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ *   file  struct store_head | image (tables.c)
+ *
+ * in the machine's byte order: a store never leaves its machine. The checksum covers every
+ * byte behind itself, so that a store is either as it was written or not used at all, and
+ * need not be synced to disk.
+ */
+
+#include "config.h"
+
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <sys/mman.h>
+
+#include "base/fs.h"
+#include "model/store.h"
+
+#define STORE_MAGIC "KMPFACTS"
+#define STORE_FORMAT 1u
+#define STORE_BYTE_ORDER 0x01020304u
+#define STORE_CODECS (WITH_ZSTD | WITH_XZ << 1 | WITH_GZIP << 2)
+#define CHECKED_FROM (offsetof(struct store_head, checksum) + sizeof(uint64_t))
+
+_Static_assert(sizeof(struct store_head) % 8 == 0, "the image must be aligned");
+
+const char *store_outcome_text(int outcome)
+{
+	static const char *const texts[STORE_OUTCOMES] = {
+		[STORE_ABSENT] = "does not exist yet",
+		[STORE_DAMAGED] = "is damaged",
+		[STORE_VERSION] = "was written by another version",
+		[STORE_FOREIGN] = "belongs to another directory",
+		[STORE_UNSAFE] = "could have been written by somebody else",
+	};
+
+	return outcome > 0 && outcome < STORE_OUTCOMES ? texts[outcome] : "cannot be used";
+}
+
+static uint64_t checksum_of(const void *file, size_t len)
+{
+	return digest_hash((const char *)file + CHECKED_FROM, len - CHECKED_FROM);
+}
+
+static int check(const struct store_head *h, size_t len, const struct digest *where)
+{
+	if (len < sizeof(*h) || memcmp(h->magic, STORE_MAGIC, sizeof(h->magic)) != 0)
+		return STORE_DAMAGED;
+	if (h->version != STORE_FORMAT || h->byte_order != STORE_BYTE_ORDER ||
+		h->codecs != STORE_CODECS)
+		return STORE_VERSION;
+	if (h->size != len || checksum_of(h, len) != h->checksum)
+		return STORE_DAMAGED;
+	if (where && !digest_eq(h->inputs.where, *where))
+		return STORE_FOREIGN;
+	if (tables_size(&h->counts) != len - sizeof(*h))
+		return STORE_DAMAGED;
+	return 0;
+}
+
+static int open_safely(int dirfd, const char *name, struct stat *st)
+{
+	int fd = openat(dirfd, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+
+	if (fd < 0)
+		return errno == ELOOP ? -EPERM : neg_errno();
+	if (fstat(fd, st) < 0 || !S_ISREG(st->st_mode) || (st->st_mode & 022) ||
+		(st->st_uid != geteuid() && st->st_uid != 0)) {
+		close(fd);
+		return -EPERM;
+	}
+	return fd;
+}
+
+int store_open(int dirfd, const char *name, const struct digest *where, struct store *ret)
+{
+	struct stat st;
+	_cleanup_(closep) int fd = open_safely(dirfd, name, &st);
+	struct store s = {0};
+	int r;
+
+	if (fd < 0)
+		return fd == -ENOMEM ? fd : fd == -EPERM ? STORE_UNSAFE : STORE_ABSENT;
+	if (st.st_size < (off_t)sizeof(struct store_head))
+		return STORE_DAMAGED;
+	s.len = (size_t)st.st_size;
+	s.map = mmap(NULL, s.len, PROT_READ, MAP_PRIVATE | MAP_POPULATE, fd, 0);
+	if (s.map == MAP_FAILED)
+		return errno == ENOMEM ? -ENOMEM : STORE_ABSENT;
+	s.head = s.map;
+	r = check(s.head, s.len, where);
+	if (r == 0) {
+		tables_place(&s.t, &s.head->counts, (char *)s.map + sizeof(struct store_head));
+		if (tables_check(&s.t) < 0)
+			r = STORE_DAMAGED;
+	}
+	if (r) {
+		munmap(s.map, s.len);
+		return r;
+	}
+	*ret = s;
+	return 0;
+}
+
+void store_close(struct store *s)
+{
+	if (s->head)
+		munmap(s->map, s->len);
+	*s = (struct store){0};
+}
+
+static size_t complete_head(void *image, const struct counts *counts)
+{
+	struct store_head *h = image;
+	size_t len = sizeof(*h) + tables_size(counts);
+
+	memcpy(h->magic, STORE_MAGIC, sizeof(h->magic));
+	h->version = STORE_FORMAT;
+	h->byte_order = STORE_BYTE_ORDER;
+	h->size = len;
+	h->codecs = STORE_CODECS;
+	h->counts = *counts;
+	h->checksum = checksum_of(image, len);
+	return len;
+}
+
+bool store_same(const struct store *s, const void *image, const struct counts *counts)
+{
+	const struct store_head *h = image;
+	size_t body = tables_size(counts);
+
+	return s->head && s->len == sizeof(*h) + body &&
+	       memcmp(&s->head->inputs, &h->inputs, sizeof(h->inputs)) == 0 &&
+	       s->head->valid_outputs == h->valid_outputs &&
+	       memcmp(s->head->outputs, h->outputs, sizeof(h->outputs)) == 0 &&
+	       memcmp(s->head + 1, h + 1, body) == 0;
+}
+
+int store_write(int dirfd, const char *name, void *image, const struct counts *counts)
+{
+	size_t len = complete_head(image, counts);
+	_cleanup_(closep) int fd = -1;
+	char temp[NAME_MAX + 1];
+	int r;
+
+	if (snprintf(temp, sizeof(temp), "%s.new", name) >= (int)sizeof(temp))
+		return -ENAMETOOLONG;
+	if (unlinkat(dirfd, temp, 0) < 0 && errno != ENOENT)
+		return neg_errno();
+	fd = openat(dirfd, temp, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+	if (fd < 0)
+		return neg_errno();
+	r = fs_write_all(fd, image, len);
+	/* Replacing an existing file makes ext4 flush the new one: 5 ms for nothing. */
+	if (r == 0 && unlinkat(dirfd, name, 0) < 0 && errno != ENOENT)
+		r = neg_errno();
+	if (r == 0 && renameat(dirfd, temp, dirfd, name) < 0)
+		r = neg_errno();
+	if (r < 0)
+		unlinkat(dirfd, temp, 0);
+	return r;
+}

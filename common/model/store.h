@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#pragma once
+/*
+ * store.h: the facts store, a table and what was published from it, kept in a file.
+ *
+ * It is disposable: whatever is wrong with it is an outcome, never an error. Its layout is
+ * drawn in store.c and in kmp-depmod-store(5).
+ */
+
+#include "model/tables.h"
+
+#define STORE_OUTPUTS 11
+
+/* A published index as it was left on disk. */
+struct store_output {
+	struct stamp stamp;
+	struct digest digest;
+	uint64_t racy; /* 1: the stamp is so young that the digest must be looked at */
+};
+
+/* What the indexes depend on besides the modules. */
+struct store_inputs {
+	struct digest where;  /* the module directory and options that decide bytes */
+	struct digest config; /* depmod.d */
+	struct digest lists;  /* modules.order, modules.builtin, modules.builtin.modinfo */
+};
+
+struct store_head {
+	char magic[8];
+	uint32_t version;
+	uint32_t byte_order;
+	uint64_t size;     /* of the whole file */
+	uint64_t checksum; /* of all that follows */
+	uint32_t codecs;   /* of the build that wrote it */
+	uint32_t valid_outputs; /* 0: the indexes were not published */
+	struct counts counts;
+	struct store_inputs inputs;
+	struct store_output outputs[STORE_OUTPUTS];
+};
+
+enum {
+	STORE_ABSENT = 1,
+	STORE_DAMAGED,  /* checksum, sizes or contents */
+	STORE_VERSION,  /* written by another version, byte order or set of codecs */
+	STORE_FOREIGN,  /* of another module directory, or under another name */
+	STORE_UNSAFE,   /* somebody else could have written it */
+	STORE_OUTCOMES,
+};
+
+/* A clause for messages: "is damaged". */
+const char *store_outcome_text(int outcome);
+
+struct store {
+	const struct store_head *head; /* NULL: not open */
+	struct tables t;
+	void *map;
+	size_t len;
+};
+
+/*
+ * Map and check a store. where must be the one that it was written with, unless NULL.
+ * Returns 0, an enumerator above, or -ENOMEM. Release with store_close().
+ */
+int store_open(int dirfd, const char *name, const struct digest *where, struct store *ret);
+void store_close(struct store *s);
+
+/*
+ * Complete the head in front of a table's image and write both in place of the named file.
+ * image starts with a struct store_head whose inputs and outputs are set. 0 or -errno.
+ */
+int store_write(int dirfd, const char *name, void *image, const struct counts *counts);
+/* Would store_write() write what is in s already? */
+bool store_same(const struct store *s, const void *image, const struct counts *counts);

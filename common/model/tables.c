@@ -1,0 +1,237 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ *   image  dirs | mods | exports | pairs | needs | values | str_off | text
+ *
+ * in this order, each array aligned to 8 bytes, gaps zeroed.
+ */
+
+#include "base/buf.h"
+#include "model/tables.h"
+
+static size_t place(size_t *at, uint64_t n, size_t size)
+{
+	size_t here = *at;
+
+	*at = (here + n * size + 7) & ~(size_t)7;
+	return here;
+}
+
+struct layout {
+	size_t dirs, mods, exports, pairs, needs, values, str_off, text, end;
+};
+
+static struct layout layout_of(const struct counts *n)
+{
+	struct layout l;
+	size_t at = 0;
+
+	l.dirs = place(&at, (uint64_t)n->dirs + 1, sizeof(struct dir));
+	l.mods = place(&at, (uint64_t)n->mods + 1, sizeof(struct mod));
+	l.exports = place(&at, n->exports, sizeof(struct sym_crc));
+	l.pairs = place(&at, n->pairs, sizeof(struct sym_crc));
+	l.needs = place(&at, n->needs, sizeof(uint32_t));
+	l.values = place(&at, n->values, sizeof(str_id));
+	l.str_off = place(&at, (uint64_t)n->strings + 1, sizeof(uint32_t));
+	l.text = place(&at, n->text, 1);
+	l.end = at;
+	return l;
+}
+
+/* Ids up to 2^31 leave room for flags and ID_NONE, and keep every size within 64 bits. */
+#define COUNT_MAX 0x7fffffffu
+
+size_t tables_size(const struct counts *n)
+{
+	const uint32_t all[] = {n->dirs, n->mods, n->exports, n->pairs, n->needs, n->values,
+		n->strings, n->text};
+
+	for (size_t i = 0; i < ARRAY_SIZE(all); i++)
+		if (all[i] > COUNT_MAX)
+			return 0;
+	return layout_of(n).end;
+}
+
+void tables_place(struct tables *ret, const struct counts *n, void *image)
+{
+	struct layout l = layout_of(n);
+	char *p = image;
+
+	*ret = (struct tables){
+		.n = *n,
+		.dirs = (void *)(p + l.dirs),
+		.mods = (void *)(p + l.mods),
+		.exports = (void *)(p + l.exports),
+		.pairs = (void *)(p + l.pairs),
+		.needs = (void *)(p + l.needs),
+		.values = (void *)(p + l.values),
+		.str_off = (void *)(p + l.str_off),
+		.text = p + l.text,
+	};
+}
+
+/* Branches would cost more than the comparisons: collect the verdict in one bit. */
+static bool strings_ok(const struct tables *t)
+{
+	bool bad = t->str_off[0] != 0 || t->str_off[t->n.strings] != t->n.text;
+
+	for (uint32_t i = 0; i < t->n.strings; i++)
+		bad |= t->str_off[i] >= t->str_off[i + 1] || t->str_off[i + 1] > t->n.text;
+	if (bad)
+		return false;
+	for (uint32_t i = 0; i < t->n.strings; i++)
+		bad |= t->text[t->str_off[i + 1] - 1] != '\0';
+	return !bad;
+}
+
+static bool ids_ok(const struct tables *t)
+{
+	uint32_t s = t->n.strings, p = t->n.pairs;
+	bool bad = false;
+
+	for (uint32_t i = 0; i < t->n.exports; i++)
+		bad |= t->exports[i].sym >= s;
+	for (uint32_t i = 0; i < p; i++)
+		bad |= t->pairs[i].sym >= s;
+	for (uint32_t i = 0; i < t->n.needs; i++)
+		bad |= NEED_PAIR(t->needs[i]) >= p;
+	for (uint32_t i = 0; i < t->n.values; i++)
+		bad |= t->values[i] >= s;
+	return !bad;
+}
+
+static bool optional_ok(const struct tables *t, str_id id)
+{
+	return id == ID_NONE || id < t->n.strings;
+}
+
+static bool mods_ok(const struct tables *t)
+{
+	const struct mod *m = t->mods, *end = m + t->n.mods;
+	bool bad = m->exports || m->needs || m->values;
+
+	for (; m < end; m++) {
+		bad |= m->file >= t->n.strings || m->name >= t->n.strings;
+		bad |= m->dir >= t->n.dirs || m->status >= ELFMOD_STATUS_MAX;
+		bad |= !optional_ok(t, m->vermagic) || !optional_ok(t, m->modinfo_name) ||
+		       !optional_ok(t, m->devnode);
+		bad |= m->exports > m[1].exports || m->needs > m[1].needs;
+		bad |= m->values > m->softdeps || m->softdeps > m->weakdeps ||
+		       m->weakdeps > m[1].values;
+	}
+	return !bad && end->exports == t->n.exports && end->needs == t->n.needs &&
+	       end->values == t->n.values;
+}
+
+static bool dirs_ok(const struct tables *t)
+{
+	const struct dir *d = t->dirs, *end = d + t->n.dirs;
+	bool bad = d->first != 0 || end->first != t->n.mods;
+
+	for (; d < end; d++)
+		bad |= d->path >= t->n.strings || d->first > d[1].first || d[1].first > t->n.mods;
+	if (bad)
+		return false;
+	for (d = t->dirs; d < end; d++)
+		for (mod_row m = d->first; m < d[1].first; m++)
+			bad |= t->mods[m].dir != (dir_row)(d - t->dirs);
+	return !bad;
+}
+
+int tables_check(const struct tables *t)
+{
+	return strings_ok(t) && ids_ok(t) && mods_ok(t) && dirs_ok(t) ? 0 : -EBADMSG;
+}
+
+static int compare(const char *a, size_t a_len, const char *b, size_t b_len)
+{
+	int c = memcmp(a, b, MIN(a_len, b_len));
+
+	return c ? c : (a_len > b_len) - (a_len < b_len);
+}
+
+str_id tables_find_str(const struct tables *t, const char *s, size_t len, bool *ret_equal)
+{
+	str_id lo = 0, hi = t->n.strings;
+
+	*ret_equal = false;
+	while (lo < hi) {
+		str_id mid = lo + (hi - lo) / 2;
+		int c = compare(str_of(t, mid), str_len(t, mid), s, len);
+
+		if (c < 0)
+			lo = mid + 1;
+		else
+			hi = mid;
+		*ret_equal |= c == 0;
+	}
+	return lo;
+}
+
+dir_row tables_find_dir(const struct tables *t, const char *path)
+{
+	dir_row lo = 0, hi = t->n.dirs;
+
+	while (lo < hi) {
+		dir_row mid = lo + (hi - lo) / 2;
+		int c = strcmp(str_of(t, t->dirs[mid].path), path);
+
+		if (c == 0)
+			return mid;
+		if (c < 0)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	return ID_NONE;
+}
+
+mod_row tables_find_mod(const struct tables *t, dir_row dir, const char *file)
+{
+	mod_row lo = t->dirs[dir].first, hi = t->dirs[dir + 1].first;
+
+	while (lo < hi) {
+		mod_row mid = lo + (hi - lo) / 2;
+		int c = strcmp(str_of(t, t->mods[mid].file), file);
+
+		if (c == 0)
+			return mid;
+		if (c < 0)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	return ID_NONE;
+}
+
+void tables_path(const struct tables *t, mod_row m, struct buf *to)
+{
+	const struct dir *d = &t->dirs[t->mods[m].dir];
+
+	if (str_len(t, d->path)) {
+		buf_add(to, str_of(t, d->path), str_len(t, d->path));
+		buf_char(to, '/');
+	}
+	buf_add(to, str_of(t, t->mods[m].file), str_len(t, t->mods[m].file));
+}
+
+int tables_walk_order(const struct tables *t, mod_row a, mod_row b)
+{
+	_cleanup_(buf_done) struct buf x = {0}, y = {0};
+	const unsigned char *p, *q;
+
+	tables_path(t, a, &x);
+	tables_path(t, b, &y);
+	buf_char(&x, '\0');
+	buf_char(&y, '\0');
+	if (x.err || y.err)
+		return (a > b) - (a < b);
+	/* externals come after the tree */
+	if ((*x.data == '/') != (*y.data == '/'))
+		return *x.data == '/' ? 1 : -1;
+	p = (unsigned char *)x.data;
+	q = (unsigned char *)y.data;
+	while (*p && *p == *q)
+		p++, q++;
+	/* a '/' ends a name: it sorts before every character */
+	return (*p == '/' ? 1 : *p ? *p + 1 : 0) - (*q == '/' ? 1 : *q ? *q + 1 : 0);
+}

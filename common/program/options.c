@@ -1,0 +1,282 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "config.h"
+
+#include <getopt.h>
+#include <sched.h>
+#include <stdio.h>
+
+#include "program/options.h"
+
+#define WAIT_DEFAULT_MS 60000u
+#define JOBS_MAX 64u
+
+enum {
+	OPT_FULL = 256,
+	OPT_VERIFY,
+	OPT_TOUCHED,
+	OPT_ROOT,
+	OPT_STORE,
+	OPT_NO_SYNC,
+	OPT_JSON,
+	OPT_STATS,
+	OPT_WAIT,
+};
+
+static const char short_options[] = "nm:o:C:j:eE:F:P:wxqvVh";
+
+static const struct option long_options[] = {
+	{"dry-run", no_argument, NULL, 'n'},
+	{"full", no_argument, NULL, OPT_FULL},
+	{"verify", no_argument, NULL, OPT_VERIFY},
+	{"touched-from", required_argument, NULL, OPT_TOUCHED},
+	{"root", required_argument, NULL, OPT_ROOT},
+	{"moduledir", required_argument, NULL, 'm'},
+	{"outdir", required_argument, NULL, 'o'},
+	{"config", required_argument, NULL, 'C'},
+	{"store", required_argument, NULL, OPT_STORE},
+	{"jobs", required_argument, NULL, 'j'},
+	{"errsyms", no_argument, NULL, 'e'},
+	{"symvers", required_argument, NULL, 'E'},
+	{"filesyms", required_argument, NULL, 'F'},
+	{"symbol-prefix", required_argument, NULL, 'P'},
+	{"warn", no_argument, NULL, 'w'},
+	{"errexit", no_argument, NULL, 'x'},
+	{"no-sync", no_argument, NULL, OPT_NO_SYNC},
+	{"json", no_argument, NULL, OPT_JSON},
+	{"stats", no_argument, NULL, OPT_STATS},
+	{"wait", required_argument, NULL, OPT_WAIT},
+	{"quiet", no_argument, NULL, 'q'},
+	{"verbose", no_argument, NULL, 'v'},
+	{"version", no_argument, NULL, 'V'},
+	{"help", no_argument, NULL, 'h'},
+	{0},
+};
+
+static void help(void)
+{
+	fputs("Usage: kmp-depmod [OPTION...] [KVER...]\n"
+	      "       kmp-depmod --as-depmod [DEPMOD-OPTION...]\n"
+	      "\n"
+	      "Bring the module indexes of KVER (default: of every kernel below ROOT) up to date,\n"
+	      "reading only modules that changed.\n"
+	      "\n"
+	      "  -n, --dry-run          change nothing; say what would change and why\n"
+	      "      --verify           compare the indexes on disk with the tree; exit 4 if they\n"
+	      "                         differ\n"
+	      "      --full             believe no remembered fact\n"
+	      "      --touched-from F   paths (absolute within ROOT, separated by newlines or NULs)\n"
+	      "                         whose stat is not to be believed; - is standard input\n"
+	      "\n"
+	      "      --root DIR         work on the system below DIR; its own depmod.d counts\n"
+	      "  -m, --moduledir DIR    where kernels are, below ROOT (default: lib/modules and\n"
+	      "                         usr/lib/modules)\n"
+	      "  -o, --outdir DIR       write the indexes below DIR instead of below ROOT\n"
+	      "  -C, --config PATH      a file or directory instead of the depmod.d directories\n"
+	      "      --store DIR        where facts are remembered (default:\n"
+	      "                         ROOT/var/cache/kmp-depmod); 'none': nowhere\n"
+	      "  -j, --jobs N           threads that read modules (default: all processors)\n"
+	      "      --wait SECONDS     how long to wait for another run (default: 60)\n"
+	      "      --no-sync          do not wait until the indexes are on the disk\n"
+	      "\n"
+	      "  -e, --errsyms          report symbols that no module and no kernel has\n"
+	      "  -E, --symvers FILE     the kernel's symbols and CRCs: a Module.symvers\n"
+	      "  -F, --filesyms FILE    the kernel's symbols: a System.map\n"
+	      "  -P, --symbol-prefix C  a character in front of symbols, left out\n"
+	      "  -w, --warn             report keys that are in an index twice\n"
+	      "  -x, --errexit          exit 3 if -e has anything to report\n"
+	      "\n"
+	      "      --json             report as JSON\n"
+	      "      --stats            report where the time went\n"
+	      "  -q, --quiet            no warnings\n"
+	      "  -v, --verbose          say what was done; twice: more\n"
+	      "  -V, --version          print the version and what this build can read\n"
+	      "  -h, --help             print this\n"
+	      "\n"
+	      "Exit status: 0 done or nothing to do, 1 error, 2 usage, 3 symbols (with -x),\n"
+	      "4 verify found a difference, 75 another run did not end in time.\n",
+		stdout);
+}
+
+static void version(void)
+{
+	printf("kmp-depmod %s\n%cZSTD %cXZ %cGZIP %cSELINUX\n", PACKAGE_VERSION,
+		WITH_ZSTD ? '+' : '-', WITH_XZ ? '+' : '-', WITH_GZIP ? '+' : '-',
+		WITH_SELINUX ? '+' : '-');
+}
+
+static bool usage(int *ret_status, const char *fmt, const char *what)
+{
+	fprintf(stderr, "kmp-depmod: ");
+	fprintf(stderr, fmt, what);
+	fprintf(stderr, "\nTry 'kmp-depmod --help'.\n");
+	*ret_status = EXIT_USAGE;
+	return false;
+}
+
+static bool number(const char *s, unsigned long max, unsigned long *ret)
+{
+	char *end;
+
+	errno = 0;
+	*ret = strtoul(s, &end, 10);
+	return *s >= '0' && *s <= '9' && !*end && !errno && *ret <= max;
+}
+
+static bool add_config(struct options *o, const char *path)
+{
+	const char **grown = realloc(o->config, (o->n_config + 2) * sizeof(*grown));
+
+	if (!grown)
+		return false;
+	o->config = grown;
+	grown[o->n_config++] = path;
+	grown[o->n_config] = NULL;
+	return true;
+}
+
+static unsigned default_jobs(void)
+{
+	cpu_set_t set;
+
+	if (sched_getaffinity(0, sizeof(set), &set) < 0)
+		return 1;
+	return MIN((unsigned)CPU_COUNT(&set), JOBS_MAX);
+}
+
+/* True to go on with the next option. */
+static bool take_option(struct options *o, int c, int *ret_status)
+{
+	unsigned long n;
+
+	switch (c) {
+	case 'n':
+		o->dry_run = true;
+		return true;
+	case OPT_FULL:
+		o->full = true;
+		return true;
+	case OPT_VERIFY:
+		o->verify = true;
+		return true;
+	case OPT_TOUCHED:
+		o->touched_from = optarg;
+		return true;
+	case OPT_ROOT:
+		o->root = optarg;
+		return true;
+	case 'm':
+		o->moduledir = optarg;
+		return true;
+	case 'o':
+		o->outdir = optarg;
+		return true;
+	case 'C':
+		if (add_config(o, optarg))
+			return true;
+		*ret_status = EXIT_ERROR;
+		return false;
+	case OPT_STORE:
+		o->store = optarg;
+		return true;
+	case 'j':
+		if (!number(optarg, JOBS_MAX, &n) || n == 0)
+			return usage(ret_status, "--jobs wants a number from 1 to 64, not '%s'", optarg);
+		o->jobs = (unsigned)n;
+		return true;
+	case OPT_WAIT:
+		if (!number(optarg, 86400, &n))
+			return usage(ret_status, "--wait wants seconds, not '%s'", optarg);
+		o->wait_ms = (unsigned)n * 1000;
+		return true;
+	case 'e':
+		o->errsyms = true;
+		return true;
+	case 'E':
+		o->symvers = optarg;
+		return true;
+	case 'F':
+		o->sysmap = optarg;
+		return true;
+	case 'P':
+		if (strlen(optarg) != 1)
+			return usage(ret_status, "-P wants a single character, not '%s'", optarg);
+		o->symbol_prefix = optarg[0];
+		return true;
+	case 'w':
+		o->warn = true;
+		return true;
+	case 'x':
+		o->errexit = true;
+		return true;
+	case OPT_NO_SYNC:
+		o->no_sync = true;
+		return true;
+	case OPT_JSON:
+		o->json = true;
+		return true;
+	case OPT_STATS:
+		o->stats = true;
+		return true;
+	case 'q':
+		o->quiet = true;
+		return true;
+	case 'v':
+		o->verbose++;
+		return true;
+	case 'V':
+		version();
+		*ret_status = EXIT_DONE;
+		return false;
+	case 'h':
+		help();
+		*ret_status = EXIT_DONE;
+		return false;
+	default:
+		fputs("Try 'kmp-depmod --help'.\n", stderr);
+		*ret_status = EXIT_USAGE;
+		return false;
+	}
+}
+
+static bool consistent(const struct options *o, int *ret_status)
+{
+	if (o->dry_run && o->verify)
+		return usage(ret_status, "--dry-run and --verify exclude each other%s", "");
+	if (o->errsyms && !o->symvers && !o->sysmap)
+		return usage(ret_status, "-e needs -E or -F%s", "");
+	if (o->errexit && !o->errsyms)
+		return usage(ret_status, "-x needs -e%s", "");
+	for (int i = 0; i < o->n_kernels; i++)
+		if (!*o->kernels[i] || strchr(o->kernels[i], '/') || o->kernels[i][0] == '.')
+			return usage(ret_status, "'%s' is no kernel version", o->kernels[i]);
+	return true;
+}
+
+bool options_parse(struct options *ret, int argc, char **argv, int *ret_status)
+{
+	struct options o = {.wait_ms = WAIT_DEFAULT_MS};
+	bool ok = true;
+	int c;
+
+	/* image builds switch syncing off for all tools of their kind */
+	if (getenv("PKGSYSTEM_ENABLE_FSYNC") && str_eq(getenv("PKGSYSTEM_ENABLE_FSYNC"), "0"))
+		o.no_sync = true;
+	while (ok && (c = getopt_long(argc, argv, short_options, long_options, NULL)) != -1)
+		ok = take_option(&o, c, ret_status);
+	o.kernels = argv + optind;
+	o.n_kernels = argc - optind;
+	if (!o.jobs)
+		o.jobs = default_jobs();
+	if (!ok || !consistent(&o, ret_status)) {
+		options_done(&o);
+		return false;
+	}
+	*ret = o;
+	return true;
+}
+
+void options_done(struct options *o)
+{
+	free(o->config);
+	o->config = NULL;
+}

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#pragma once
+/* options.h: the command line of kmp-depmod. */
+
+#include "base/util.h"
+
+enum exit_status {
+	EXIT_DONE = 0,
+	EXIT_ERROR = 1,
+	EXIT_USAGE = 2,
+	EXIT_SYMBOLS = 3, /* -x: a symbol is unknown or has another CRC */
+	EXIT_DIFFERS = 4, /* --verify */
+	EXIT_BUSY = 75,   /* EX_TEMPFAIL: another run held the lock for the whole wait */
+};
+
+struct options {
+	bool dry_run, full, verify, no_sync, json, stats, quiet;
+	bool errsyms, errexit, warn;
+	unsigned verbose;
+	unsigned jobs;
+	unsigned wait_ms;
+	char symbol_prefix;
+	const char *touched_from, *root, *moduledir, *outdir, *store, *symvers, *sysmap;
+	const char **config; /* ended by NULL; NULL: default. Owned */
+	size_t n_config;
+	char *const *kernels; /* operands */
+	int n_kernels;
+};
+
+/*
+ * Parse the command line. Returns true with *ret filled (release with options_done()), or
+ * false with the status to exit with, after --help, --version or a message.
+ */
+bool options_parse(struct options *ret, int argc, char **argv, int *ret_status);
+void options_done(struct options *o);

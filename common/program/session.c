@@ -1,0 +1,525 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * An update holds the lock from before the marks are listed until the last store is written.
+ * Dry runs and verifies take none and write nothing, the store neither.
+ */
+
+#include "config.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <json.h>
+#include <limits.h>
+#include <stdio.h>
+#include <time.h>
+
+#include "base/lock.h"
+#include "program/session.h"
+#include "program/show.h"
+#include "program/verify.h"
+
+#define STORE_DIR "var/cache/kmp-depmod"
+#define STORE_SUFFIX ".facts"
+#define TOUCHED_MAX ((size_t)256 << 20)
+
+/* --- set up --- */
+
+static char *absolute(const char *path)
+{
+	_cleanup_(freep) char *cwd = NULL;
+	char *abs = NULL;
+
+	if (*path == '/')
+		return strdup(path);
+	cwd = getcwd(NULL, 0);
+	if (!cwd || asprintf(&abs, "%s/%s", cwd, path) < 0)
+		return NULL;
+	return abs;
+}
+
+static int make_paths_absolute(struct session *s)
+{
+	const struct options *o = s->o;
+
+	if (o->outdir && !(s->outdir = absolute(o->outdir)))
+		return -ENOMEM;
+	if (!o->config)
+		return 0;
+	s->config = calloc(o->n_config + 1, sizeof(*s->config));
+	for (size_t i = 0; s->config && i < o->n_config; i++)
+		if (!(s->config[i] = absolute(o->config[i])))
+			return -ENOMEM;
+	return s->config ? 0 : -ENOMEM;
+}
+
+static int read_touched(struct session *s)
+{
+	_cleanup_(buf_done) struct buf text = {0};
+	_cleanup_(closep) int fd = -1;
+	const char *from = s->o->touched_from;
+	int r;
+
+	changeset_init(&s->touched);
+	if (!from)
+		return 0;
+	if (!str_eq(from, "-")) {
+		fd = open(from, O_RDONLY | O_CLOEXEC);
+		if (fd < 0)
+			return neg_errno();
+	}
+	r = fs_read_all(fd < 0 ? STDIN_FILENO : fd, TOUCHED_MAX, &text);
+	if (r == 0 && text.len)
+		r = changeset_parse(&s->touched, text.data, text.len);
+	return r > 0 ? 0 : r;
+}
+
+/*
+ * A directory that others can write to could give us facts of their making. ret is -1 where
+ * there is no store.
+ */
+static int open_store_dir(struct session *s)
+{
+	bool make = !s->o->dry_run && !s->o->verify;
+	const struct root *root = s->o->store ? &s->host : &s->root;
+	_cleanup_(freep) char *path = absolute(s->o->store ? s->o->store : "/" STORE_DIR);
+	struct stat st;
+	int fd, r = 0;
+
+	s->store_dir = -1;
+	if (s->o->store && str_eq(s->o->store, "none"))
+		return 0;
+	if (!path)
+		return -ENOMEM;
+	fd = root_openat(root, path, O_RDONLY | O_DIRECTORY, 0);
+	if (fd == -ENOENT && make) {
+		r = root_mkdirs(root, path, 0755);
+		fd = r < 0 ? r : root_openat(root, path, O_RDONLY | O_DIRECTORY, 0);
+	}
+	if (fd < 0) {
+		if (fd != -ENOENT)
+			note(&s->m, "'%s%s': no store of facts: %s", root->path, path, strerror(-fd));
+		return 0;
+	}
+	if (fstat(fd, &st) < 0 || (st.st_mode & 022) || (st.st_uid != geteuid() && st.st_uid != 0)) {
+		message(&s->m,
+			"'%s%s': not used to remember facts: others can write to it", root->path, path);
+		close(fd);
+		return 0;
+	}
+	s->store_dir = fd;
+	return 0;
+}
+
+/* Returns LOCK_BUSY, or 0: with the lock, or where none can be had, without. */
+static int take_lock(struct session *s)
+{
+	int r;
+
+	if (s->o->dry_run || s->o->verify)
+		return 0;
+	r = lock_take(&s->root, s->o->wait_ms, &s->lock);
+	if (r < 0)
+		report_event(&s->report, .kind = EVENT_LOCK, .path = "/" LOCK_DIR "/lock", .err = r);
+	return r > 0 ? r : 0;
+}
+
+static int find_kernels(struct session *s)
+{
+	const struct options *o = s->o;
+	int r;
+
+	s->named = o->n_kernels > 0;
+	if (!s->named)
+		return kernels_list(&s->root, o->moduledir, &s->kernels);
+	for (int i = 0; i < o->n_kernels; i++) {
+		struct kernels one;
+
+		r = kernels_find(&s->root, o->moduledir, o->kernels[i], &one);
+		if (r < 0) {
+			message(&s->m, "%s: no such kernel below '%s'", o->kernels[i],
+				*s->root.path ? s->root.path : "/");
+			kernels_done(&one);
+			return r;
+		}
+		s->kernels.list = realloc(s->kernels.list, (s->kernels.n + one.n) * sizeof(*one.list));
+		if (!s->kernels.list)
+			return -ENOMEM;
+		memcpy(s->kernels.list + s->kernels.n, one.list, one.n * sizeof(*one.list));
+		s->kernels.n += one.n;
+		free(one.list);
+	}
+	return 0;
+}
+
+int session_target(const struct session *s, const struct kernel *k, struct target *ret,
+	char **ret_outdir)
+{
+	*ret_outdir = NULL;
+	if (s->outdir && asprintf(ret_outdir, "%s/%s/%s", s->outdir,
+				 s->o->moduledir ? s->o->moduledir : "lib/modules", k->kver) < 0)
+		return -ENOMEM;
+	*ret = (struct target){
+		.root = &s->root,
+		.kver = k->kver,
+		.dir = k->dir,
+		.outdir = *ret_outdir,
+		.config_root = s->config ? &s->host : &s->root,
+		.config = (const char *const *)s->config,
+		.symbol_prefix = s->o->symbol_prefix,
+		.jobs = s->o->jobs,
+		.report = &s->report,
+	};
+	return 0;
+}
+
+static int load_vmlinux(struct session *s)
+{
+	const char *path = s->o->symvers ? s->o->symvers : s->o->sysmap;
+	struct target t = {.symbol_prefix = s->o->symbol_prefix, .report = &s->report};
+	int r;
+
+	if (!path)
+		return 0;
+	s->has_vmlinux = true;
+	r = vmlinux_load(&t, s->o->symvers, s->o->sysmap, &s->vmlinux);
+	if (r < 0)
+		message(&s->m, "'%s': the kernel's symbols cannot be read: %s", path, strerror(-r));
+	return r;
+}
+
+void store_name(const char *dir, char *ret)
+{
+	size_t n = strlen(dir);
+
+	if (n + sizeof(STORE_SUFFIX) > 200)
+		snprintf(ret, NAME_MAX + 1, "%016llx" STORE_SUFFIX,
+			(unsigned long long)digest_hash(dir, n));
+	else
+		snprintf(ret, NAME_MAX + 1, "%s" STORE_SUFFIX, dir);
+	for (char *p = ret; *p; p++)
+		if (*p == '/')
+			*p = '!'; /* as sysfs writes such names */
+}
+
+/* --- one kernel --- */
+
+/* The touched paths of one kernel, below its directory. Borrowed from s->touched. */
+static int touched_of(const struct session *s, const struct kernel *k, struct buf *ret)
+{
+	for (const char *p = NULL; (p = changeset_next(&s->touched, p));) {
+		const char *kver, *rest;
+		size_t len;
+
+		if (changeset_kernel(p, &kver, &len) != 0 || len != strlen(k->kver) ||
+			memcmp(kver, k->kver, len) != 0 || kver[len] != '/')
+			continue;
+		rest = kver + len + 1;
+		buf_add(ret, &rest, sizeof(rest));
+	}
+	return ret->err;
+}
+
+static void report_problems(const struct session *s, const struct target *t, const struct update *u)
+{
+	const struct problem *p = vec_data(&u->problems, struct problem);
+
+	if (!s->o->errsyms)
+		return;
+	for (size_t i = 0; i < vec_len(&u->problems, struct problem); i++, p++) {
+		_cleanup_(buf_done) struct buf path = {0};
+		mod_row row = u->r.row[p->mod];
+
+		if (str_of(&u->t, u->t.dirs[u->t.mods[row].dir].path)[0] != '/')
+			buf_printf(&path, "%s/%s/", t->root->path, t->dir);
+		tables_path(&u->t, row, &path);
+		buf_char(&path, '\0');
+		if (path.err)
+			return;
+		report_event(t->report, .kind = p->crc ? EVENT_SYMBOL_CRC : EVENT_SYMBOL_UNKNOWN,
+			.path = path.data, .detail = str_of(&u->t, p->sym));
+	}
+}
+
+/* A kernel whose last module and lists went: what we made goes, too. */
+static int remove_leftovers(struct session *s, const struct target *t, const char *store)
+{
+	_cleanup_(closep) int dir = -1;
+	int r;
+
+	if (s->store_dir < 0 || faccessat(s->store_dir, store, F_OK, AT_SYMLINK_NOFOLLOW) < 0)
+		return 0; /* never indexed by us */
+	if (s->o->dry_run || s->o->verify)
+		return 1;
+	dir = update_open_outdir(t, false);
+	r = dir < 0 ? dir : publish_remove(dir);
+	if (r < 0)
+		return r;
+	unlinkat(s->store_dir, store, 0);
+	unlinkat(t->root->fd, t->dir, AT_REMOVEDIR); /* only if nothing else is in it */
+	return 1;
+}
+
+static int verify(struct session *s, const struct target *t, const struct update *u, int *status)
+{
+	struct verify_result v;
+	int r = verify_indexes(&s->m, t, u, &v);
+
+	if (r < 0)
+		return r;
+	if (v.differences) {
+		*status = EXIT_DIFFERS;
+		return 0;
+	}
+	if (s->o->quiet)
+		return 0;
+	printf("%s: the indexes are right%s", t->kver,
+		v.other_layout ? " (with the nodes of .bin files in an older kmod's order)" : "");
+	if (v.libkmod)
+		printf("; libkmod finds %u modules, %u aliases, %u symbols", v.modules, v.aliases,
+			v.symbols);
+	putchar('\n');
+	return 0;
+}
+
+static bool wants_plan(const struct session *s)
+{
+	return s->o->dry_run || s->o->json || s->o->verbose;
+}
+
+static int show(struct session *s, struct json_object *json, const struct result *r)
+{
+	if (json)
+		return json_kernel(s, json, r);
+	if (s->o->dry_run)
+		show_plan(s, r);
+	else if (!s->o->verify)
+		show_summary(s, r);
+	if (s->o->stats)
+		show_stats(s, r);
+	return 0;
+}
+
+static void heal_mark(struct session *s, const char *kver)
+{
+	for (size_t i = 0; i < s->n_marks; i++)
+		if (s->marks[i].orphaned && str_eq(s->marks[i].kver, kver))
+			mark_heal(s->root.fd, &s->marks[i]);
+}
+
+/* Bring one kernel up to date and tell of it. Sets *status, never back to 0. */
+static int run_kernel(struct session *s, const struct kernel *k, struct json_object *json, int *status)
+{
+	_cleanup_(buf_done) struct buf before = {0}, touched = {0};
+	_cleanup_(update_done) struct update u = {0};
+	_cleanup_(freep) char *outdir = NULL;
+	struct result res = {.kernel = k, .update = &u};
+	char store[NAME_MAX + 1];
+	struct target t;
+	struct update_options o = {
+		.full = s->o->full || s->o->verify,
+		.write = !s->o->dry_run && !s->o->verify,
+		.want_outputs = s->o->verify || s->outdir,
+		.only_if_kernel = !s->named,
+		.sync = !s->o->no_sync,
+		.warn_duplicates = s->o->warn,
+		.store_dir = s->store_dir,
+		.store_name = store,
+		.check = s->has_vmlinux ? &s->vmlinux : NULL,
+	};
+	int r;
+
+	store_name(k->dir, store);
+	r = session_target(s, k, &t, &outdir);
+	if (r == 0)
+		r = touched_of(s, k, &touched);
+	if (r == 0 && wants_plan(s))
+		r = plan_read_before(&t, &before);
+	if (r < 0)
+		return r;
+	o.touched = vec_data(&touched, const char *);
+	o.n_touched = vec_len(&touched, const char *);
+	res.err = update_run(&t, &o, &u);
+	if (res.err == 0 && u.outcome == UPDATE_NO_KERNEL) {
+		r = remove_leftovers(s, &t, store);
+		if (r <= 0)
+			res.err = r;
+		if (r == 0)
+			return 0; /* not ours: silent */
+	} else if (res.err == 0 && wants_plan(s)) {
+		r = plan_make(&t, &u, &before, o.check, &res.plan);
+		if (r < 0)
+			res.err = r;
+	}
+	if (res.err == 0) {
+		report_problems(s, &t, &u);
+		if (s->o->errexit && u.problems.len && *status == EXIT_DONE)
+			*status = EXIT_SYMBOLS;
+		if (s->o->verify)
+			res.err = verify(s, &t, &u, status);
+		else if (o.write)
+			heal_mark(s, k->kver);
+	}
+	if (res.err) {
+		*status = EXIT_ERROR;
+		if (res.err < 0 && res.err != -ENOENT)
+			message(&s->m, "%s: failed: %s", k->kver, strerror(-res.err));
+		else if (res.err == -ENOENT)
+			message(&s->m, "%s: its directory is gone", k->kver);
+	}
+	r = show(s, json, &res);
+	plan_done(&res.plan);
+	return r;
+}
+
+/* --- all kernels --- */
+
+static bool has_kernel_of_store(const struct session *s, const char *file)
+{
+	char name[NAME_MAX + 1];
+
+	for (size_t i = 0; i < s->kernels.n; i++) {
+		store_name(s->kernels.list[i].dir, name);
+		if (str_eq(name, file))
+			return true;
+	}
+	return false;
+}
+
+/* Facts of kernels whose directory is gone. Only where all kernels are known. */
+static void remove_stale_stores(struct session *s)
+{
+	int copy;
+	struct dirent *e;
+	DIR *d;
+
+	if (s->named || s->o->store || s->o->moduledir || s->store_dir < 0 || s->o->dry_run ||
+		s->o->verify)
+		return;
+	copy = openat(s->store_dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	d = copy < 0 ? NULL : fdopendir(copy);
+	if (!d) {
+		closep(&copy);
+		return;
+	}
+	while ((e = readdir(d)))
+		if (str_ends(e->d_name, strlen(e->d_name), STORE_SUFFIX) &&
+			!has_kernel_of_store(s, e->d_name))
+			unlinkat(s->store_dir, e->d_name, 0);
+	closedir(d);
+}
+
+/* A mark of a kernel that does not exist any more has nothing left to heal. */
+static void heal_gone(struct session *s)
+{
+	for (size_t i = 0; i < s->n_marks; i++) {
+		bool there = false;
+
+		for (size_t k = 0; k < s->kernels.n; k++)
+			there |= str_eq(s->kernels.list[k].kver, s->marks[i].kver);
+		if (!there && s->marks[i].orphaned && !s->named)
+			mark_heal(s->root.fd, &s->marks[i]);
+	}
+}
+
+static int run_kernels(struct session *s)
+{
+	struct json_object *json = NULL;
+	int status = EXIT_DONE, r = 0;
+
+	if (s->o->json && !(json = json_begin(s)))
+		return -ENOMEM;
+	for (size_t i = 0; i < s->kernels.n && r == 0; i++)
+		r = run_kernel(s, &s->kernels.list[i], json, &status);
+	if (r == 0) {
+		remove_stale_stores(s);
+		if (s->lock >= 0)
+			heal_gone(s);
+	}
+	if (json) {
+		int e = json_end(json);
+
+		r = r ? r : e;
+	}
+	return r ? r : status;
+}
+
+static int session_open(struct session *s)
+{
+	int r = root_open(&s->host, "");
+
+	if (r == 0)
+		r = root_open(&s->root, s->o->root ? s->o->root : "");
+	if (r < 0) {
+		message(&s->m, "'%s': %s", s->o->root ? s->o->root : "/", strerror(-r));
+		return r;
+	}
+	r = read_touched(s);
+	if (r < 0) {
+		message(&s->m, "'%s': the list of touched paths cannot be read: %s", s->o->touched_from,
+			r == -EINVAL ? "a path is relative or has '..' in it" : strerror(-r));
+		return r;
+	}
+	r = make_paths_absolute(s);
+	if (r == 0)
+		r = load_vmlinux(s);
+	return r;
+}
+
+static int session_main(struct session *s)
+{
+	int r = session_open(s);
+
+	if (r == 0)
+		r = take_lock(s);
+	if (r == LOCK_BUSY) {
+		message(&s->m, "another run has not ended within %u seconds", s->o->wait_ms / 1000);
+		return EXIT_BUSY;
+	}
+	if (r == 0 && s->lock >= 0)
+		mark_list(s->root.fd, &s->marks, &s->n_marks);
+	if (r == 0)
+		r = find_kernels(s);
+	if (r == 0)
+		r = open_store_dir(s);
+	if (r == 0)
+		r = run_kernels(s);
+	if (r == -ENOMEM)
+		message(&s->m, "out of memory; the indexes stay as they are");
+	return r < 0 ? EXIT_ERROR : r;
+}
+
+static void session_done(struct session *s)
+{
+	for (size_t i = 0; s->config && i < s->o->n_config; i++)
+		free(s->config[i]);
+	free(s->config);
+	free(s->outdir);
+	changeset_done(&s->touched);
+	kernels_done(&s->kernels);
+	mark_list_free(s->marks, s->n_marks);
+	vmlinux_done(&s->vmlinux);
+	closep(&s->store_dir);
+	closep(&s->lock);
+	root_done(&s->root);
+	root_done(&s->host);
+}
+
+int session_run(const struct options *o)
+{
+	struct session s = {
+		.o = o,
+		.m = {.verbose = o->verbose, .quiet = o->quiet,
+			.progress = isatty(STDERR_FILENO) && !o->quiet},
+		.report = {.event = messages_event, .progress = messages_progress},
+		.lock = -1,
+		.store_dir = -1,
+	};
+	int status;
+
+	s.report.arg = &s.m;
+	status = session_main(&s);
+	session_done(&s);
+	if (fflush(stdout) != 0 && status == EXIT_DONE)
+		status = EXIT_ERROR;
+	return status;
+}

@@ -29,7 +29,7 @@ rpm_plugin_kmp_depmod_so_LDFLAGS = $(AM_LDFLAGS) -shared -Wl,-z,defs -Wl,-z,now
 rpm_plugin_kmp_depmod_so_LDADD = $(RPM_LIBS)
 
 rpmmacros_DATA = rpm-plugin/macros.transaction_kmp_depmod
-CLEANFILES += $(rpmmacros_DATA)
+CLEANFILES += rpm-plugin/macros.transaction_kmp_depmod
 
 rpm-plugin/macros.transaction_kmp_depmod: rpm-plugin/macros.transaction_kmp_depmod.in Makefile
 	$(AM_V_GEN)$(MKDIR_P) rpm-plugin && \

@@ -21,7 +21,7 @@ SHARED = {0: ('shared_get', 'shared_put', 'crc_step'), 1: ('journal_start', 'hub
 SUFFIX = {'none': '', 'gz': '.gz', 'xz': '.xz', 'zst': '.zst'}
 ALIASES = ('pci:v0000{n}d000010*sv*sd*bc*sc*i*', 'usb:v{n}p[0-9]*d*', 'fs-{w}', 'char-major-10-{n}', 'block-major-8-*',
            'devname:{w}/{n}', 'of:N*T*C{w},{w}-{n}', 'dmi:*[A-Z-]{n}*', 'net-pf-{n}', '{w}', 'acpi*:{w}{n}:*',
-           'unbalanced-]{n}', 'unbalanced-[{n}', 'name\xe9-{n}', 'i2c:{w}-{w}', 'platform:{w} with-space')
+           'unbalanced-]{n}', 'unbalanced-[{n}', 'i2c:{w}-{w}', 'platform:{w} with-space')
 SOFTDEPS = ('pre: crc16', 'pre: alpha bravo post: zz', 'post: e1000e', 'pre: snd-pcm')
 CONFIG_FILES = ('etc/depmod.d/50-local.conf', 'usr/lib/depmod.d/50-local.conf', 'lib/depmod.d/10-dist.conf',
                 'run/depmod.d/10-dist.conf', 'usr/local/lib/depmod.d/90-late.conf', 'etc/depmod.d/not-read.txt')
@@ -68,7 +68,7 @@ class Chooser:
             (5, self.move), (4, self.shadow), (5, self.configuration), (5, self.order), (3, self.builtins),
             (4, self.store), (5, self.index), (3, self.copies), (3, self.touch), (4, self.links),
             (4, self.weak_update), (3, self.change_target), (3, self.corrupt), (2, self.cycle), (2, self.directory),
-            (2, self.excluded), (2, self.external))
+            (2, self.excluded), (2, self.external), (1, self.no_kernel))
         steps = self.rng.choices([kind for _, kind in kinds], [weight for weight, _ in kinds])[0]()
         return steps or self.added(self.rng.choice(KERNELS))
 
@@ -103,6 +103,8 @@ class Chooser:
         }
         if rng.random() < .1:
             facts['versions_as'] = rng.choice(('ext', 'both'))
+        if self.pitfalls and rng.random() < .02:
+            facts['aliases'].append(f'name\xe9-{numbers()}')
         if rng.random() < .04:
             facts['drop'] = [rng.choice(('.modinfo', '.symtab', '__versions', '.strtab', '__ksymtab_strings'))]
         return facts
@@ -282,6 +284,16 @@ class Chooser:
         if kind < .6:
             return [['make_directory', {'path': path + '/empty'}]]
         return [['remove_directory', {'path': path}]]
+
+    def no_kernel(self):
+        """The second kernel is removed, as a package manager does that knows nothing of the indexes."""
+        top = f'lib/modules/{KERNELS[1]}'
+        directories = {directory.split('/')[0] for directory in DIRECTORIES} | {'build'}
+        self.names.pop(KERNELS[1], None)
+        return [['remove_directory', {'path': f'{top}/{directory}'}] for directory in sorted(directories)] + [
+            ['text', {'path': f'{top}/modules.{name}', 'text': None}] for name in ('order', 'builtin',
+                                                                                   'builtin.modinfo')] + [
+            ['remove', {'path': f'{top}/linked-directory'}]]
 
     def excluded(self):
         """Where depmod does not look."""

@@ -12,7 +12,8 @@ Directories are walked with names in byte order. That matters only for equal-ran
 name, where depmod itself depends on readdir order; `unordered` says of which names that is true.
 
 Limits: of `modules.order` lines that occur twice the first counts (kmod 34), a directory link that leads to
-itself is followed until the kernel says no, no `-P`. It is slow and simple on purpose: it shares no code with
+itself is followed until the kernel says no, no `-P`; a key with bytes beyond ASCII is left out of the .bin files, where
+depmod exits or crashes, depending on its version. It is slow and simple on purpose: it shares no code with
 the project and exists to disagree with it. Needs python3 and, for .ko.zst, the zstd command.
 
 All names and file contents are kept as bytes, one character a byte (latin-1), so none is ever invalid.
@@ -526,7 +527,8 @@ def encode(root, layout):
 def index(entries, layout):
     root = Node(b'')
     for key, value, prio in entries:
-        insert(root, raw(key), raw(value), prio)
+        if key.isascii():
+            insert(root, raw(key), raw(value), prio)
     return encode(root, layout)
 
 

@@ -306,7 +306,7 @@ class Builder:
         kmp('quiet', source.foo[:3], version='2', change=True, tags='Prefix: /lib/modules')
         kmp('clash', source.foo[:3], to='updates/quiet', change=True)
         kmp('bad-pre', source.foo[3:5], '%pre\nexit 1\n')
-        kmp('killer', source.foo[5:7], '%post\nkill -9 $PPID\nsleep 1\n')
+        kmp('killer', source.foo[5:7], '%post\nkill -9 $PPID\nsleep 1\n', tags='Requires: caller')
         kmp('caller', source.foo[7:9], f'%post\n$DEPMOD -a {SMALL}\n')
         kmp('slow', source.bar, '%post\n: > /var/slow-began\nsleep 1\n')
         kmp('signer', source.bar[:2], '%posttrans\nfor module in /lib/modules/*/updates/signer/*.ko; do\n'

@@ -217,7 +217,7 @@ def parse_trace(prefix):
                 follow(int(match[1]), run)
                 continue
             match = re.match(r'openat2?\([^<"]*(?:<([^>]*)>)?, "([^"]*)".* = \d+', line)
-            if match and run:
+            if match and run and 'O_PATH' not in line:
                 path = os.path.join(match[1] or '', match[2])
                 run.ours |= 'kmp-depmod' in path
                 if '/modules/' in path:
@@ -296,7 +296,7 @@ class Root:
     def set_macros(self, **extra):
         """rpm, zypper and dnf all read them."""
         directory = os.path.dirname(plugin())
-        macros = {'__plugindir': directory, '__transaction_kmp_depmod': f'{plugin()} program={program()} {self.options}',
+        macros = {'__plugindir': directory, '__transaction_kmp_depmod': f'{plugin()} program={program()} depmod=/{DROP_IN} {self.options}',
                   '_dbpath': '/var/lib/rpm', '_install_script_path': '/sbin:/bin:/usr/sbin:/usr/bin', **extra}
         with open(os.path.join(self.home, '.rpmmacros'), 'w') as out:
             out.writelines(f'%{name} {value}\n' for name, value in macros.items())

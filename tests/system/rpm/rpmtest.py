@@ -385,16 +385,22 @@ def wait_for(condition, seconds=20):
 
 # --- assertions that every transaction is held against -------------------------------------------------------------
 
-def check_transaction(root, result, name, program_runs, drop_in, status=0, seen=(), warnings=0, marks=()):
+def check_transaction(root, result, name, program_runs, drop_in=None, status=0, seen=(), warnings=0, marks=()):
     """program_runs: for each run of the program that the plugin starts, how many modules it may read at most.
     status: None is any but success.
-    drop_in: how many all runs of the drop-in may read together.
+    drop_in: how many all runs of the drop-in may read together; None: it is not called.
     seen: packages whose %posttrans ran; what it saw of every kernel must be what is there now."""
     tap.ok(result.status == status if status is not None else result.status > 0, f'{name}: its own outcome', result)
     reads = result.reads()
     tap.ok(len(reads) == len(program_runs) and all(a <= b for a, b in zip(reads, program_runs)),
            f'{name}: {len(program_runs)} runs of the program, {program_runs} modules read at most', f'is {reads}', result)
-    tap.ok(sum(result.reads('drop-in')) <= drop_in, f'{name}: the drop-in read {drop_in} modules at most', result)
+    if drop_in is None:
+        tap.same(result.reads('drop-in'), [], f'{name}: no call of the drop-in', result)
+    else:
+        tap.ok(result.reads('drop-in') and sum(result.reads('drop-in')) <= drop_in,
+               f'{name}: the drop-in was called and read {drop_in} modules at most', result)
+    if status == 0:
+        tap.ok('scriptlet failed' not in result.output, f'{name}: no scriptlet failed', result)
     tap.same([run for run in result.runs if run.kind == 'depmod'], [], f'{name}: kmod\'s depmod never ran', result)
     for kver in root.kernels():
         tap.same(root.differing(kver), [], f'{name}: indexes of {kver} are the oracle\'s', result)

@@ -50,6 +50,8 @@ common_libkmpdepmod_a_SOURCES = \
 	common/engine/check.h \
 	common/engine/config.c \
 	common/engine/config.h \
+	common/engine/donors.c \
+	common/engine/donors.h \
 	common/engine/emit.c \
 	common/engine/emit.h \
 	common/engine/kernels.c \

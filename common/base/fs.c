@@ -191,27 +191,70 @@ int root_stat(const struct root *root, const char *path, struct stat *ret)
 	return fstat(fd, ret) < 0 ? neg_errno() : 0;
 }
 
+/* Append the next component of rest to real, or put a link's target in front of rest. */
+static int realpath_step(const struct root *root, struct buf *real, struct buf *rest, size_t *pos)
+{
+	size_t n = strcspn(rest->data + *pos, "/"), before = real->len;
+	const char *name = rest->data + *pos;
+	_cleanup_(closep) int fd = -1;
+	struct stat st;
+	int r;
+
+	*pos += n;
+	if (n == 1 && *name == '.')
+		return 0;
+	if (n == 2 && name[0] == '.' && name[1] == '.') {
+		while (real->len > 0 && real->data[--real->len] != '/')
+			;
+		return 0;
+	}
+	if (before)
+		buf_char(real, '/');
+	buf_add(real, name, n);
+	buf_char(real, '\0');
+	if (real->err)
+		return real->err;
+	real->len--;
+	fd = root_openat(root, real->data, O_PATH | O_NOFOLLOW, 0);
+	if (fd < 0)
+		return fd;
+	if (fstat(fd, &st) < 0)
+		return neg_errno();
+	if (!S_ISLNK(st.st_mode))
+		return 0;
+	r = expand_link(fd, "", rest, pos);
+	if (r < 0)
+		return r;
+	real->len = r ? 0 : before;
+	return 1;
+}
+
+/* By hand, since neither /proc nor a root other than "/" can be relied on. */
 int root_realpath(const struct root *root, const char *path, char **ret)
 {
+	_cleanup_(buf_done) struct buf real = {0}, rest = {0};
 	_cleanup_(closep) int fd = root_openat(root, path, O_PATH | O_DIRECTORY, 0);
-	size_t skip = strlen(root->path);
-	char link[64], real[PATH_MAX];
-	ssize_t n;
+	size_t pos = 0;
+	int links = 0;
 
 	if (fd < 0)
 		return fd;
-	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
-	n = readlink(link, real, sizeof(real) - 1);
-	if (n > 0 && (size_t)n > skip && memcmp(real, root->path, skip) == 0 &&
-		real[skip] == '/') {
-		real[n] = '\0';
-		path = real + skip;
+	buf_str(&rest, path);
+	buf_char(&rest, '\0');
+	while (!rest.err && (pos += strspn(rest.data + pos, "/"), rest.data[pos])) {
+		int r = realpath_step(root, &real, &rest, &pos);
+
+		if (r < 0)
+			return r;
+		links += r;
+		if (links > LINKS_MAX)
+			return -ELOOP;
 	}
-	/* Without /proc the path as given serves: it is only a name. */
-	while (*path == '/')
-		path++;
-	*ret = strdup(path);
-	return *ret ? 0 : -ENOMEM;
+	buf_char(&real, '\0');
+	if (rest.err || real.err)
+		return -ENOMEM;
+	*ret = TAKE_PTR(real.data);
+	return 0;
 }
 
 int root_mkdirs(const struct root *root, const char *path, mode_t mode)

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * All files that differ are written under temporary names of their own, then synced, then
- * renamed, then the directory is synced. The temporary names are fixed: what a killed run
- * leaves is overwritten by the next one.
+ * renamed, then the directory is synced. Under the lock the temporary names are fixed: what a
+ * killed run leaves is overwritten by the next one. Without it they are the process's own.
  *
  * Writing to the disk starts right behind each write() and is waited for only when all are
  * under way, so that the device sees one batch. The dependency files are renamed first:
@@ -20,9 +20,12 @@
 
 #define TEMP_SUFFIX ".kmp-new"
 
-static void temp_name(char to[64], enum output_id id)
+static void temp_name(char to[64], enum output_id id, unsigned temp_id)
 {
-	snprintf(to, 64, "%s" TEMP_SUFFIX, output_names[id]);
+	if (temp_id)
+		snprintf(to, 64, "%s" TEMP_SUFFIX ".%u", output_names[id], temp_id);
+	else
+		snprintf(to, 64, "%s" TEMP_SUFFIX, output_names[id]);
 }
 
 static struct stamp stamp_of(const struct stat *st)
@@ -58,7 +61,7 @@ static int write_temp(const struct publish_options *o, enum output_id id, const 
 	char temp[64];
 	int r;
 
-	temp_name(temp, id);
+	temp_name(temp, id, o->temp_id);
 	if (unlinkat(o->dirfd, temp, 0) < 0 && errno != ENOENT)
 		return neg_errno();
 	fd = openat(o->dirfd, temp, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
@@ -112,7 +115,7 @@ static int rename_all(const struct publish_options *o, struct published *p)
 	for (unsigned i = 0; i < OUT_MAX; i++) {
 		if (!p->written[i])
 			continue;
-		temp_name(temp, i);
+		temp_name(temp, i, o->temp_id);
 		if (renameat(o->dirfd, temp, o->dirfd, output_names[i]) < 0) {
 			p->failed = i;
 			return neg_errno();
@@ -174,7 +177,7 @@ static void remove_temps(const struct publish_options *o, const struct published
 	char temp[64];
 
 	for (unsigned i = 0; i < OUT_MAX; i++) {
-		temp_name(temp, i);
+		temp_name(temp, i, o->temp_id);
 		if (p->written[i])
 			unlinkat(o->dirfd, temp, 0);
 	}
@@ -259,7 +262,7 @@ int publish_remove(int dirfd)
 	for (unsigned i = 0; i < OUT_MAX; i++) {
 		char temp[64];
 
-		temp_name(temp, i);
+		temp_name(temp, i, 0);
 		if (unlinkat(dirfd, temp, 0) < 0 && errno != ENOENT)
 			return neg_errno();
 		if (unlinkat(dirfd, output_names[i], 0) == 0)

@@ -12,6 +12,7 @@ struct publish_options {
 	int dirfd;
 	const char *path; /* of that directory on the running system, for labels; or NULL */
 	bool sync;
+	unsigned temp_id; /* 0: the lock is held; else part of temporary names, such as a pid */
 	const struct store_head *known; /* what was published before, or NULL */
 	int64_t newest_module; /* modules.dep will not be older; ns */
 };

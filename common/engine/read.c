@@ -36,6 +36,7 @@ struct file_input {
 
 struct reader {
 	struct intake *intake;
+	const struct donors *donors;
 	struct decoder *decoder;
 	struct arena mem; /* one module's parts */
 	struct buf raw;   /* one compressed file */
@@ -47,6 +48,7 @@ struct readers {
 	const struct target *t;
 	const struct scan *s;
 	const struct tables *old;
+	const struct donors *donors;
 	struct read_file *out;
 	const uint32_t *todo; /* files of the scan */
 	const dir_row *todo_dir;
@@ -117,6 +119,8 @@ static void tell(struct readers *rs, enum event_kind kind, uint32_t i, int err)
 static int read_compressed(struct reader *r, int fd, const struct mod *old, bool *ret_same)
 {
 	struct memory_input in = {.in = {.load = memory_load}};
+	const struct tables *donor;
+	mod_row donated;
 	const uint8_t *data;
 	struct digest digest;
 	uint32_t row;
@@ -135,6 +139,12 @@ static int read_compressed(struct reader *r, int fd, const struct mod *old, bool
 	if (*ret_same) {
 		r->stats.digested++;
 		return 0;
+	}
+	donor = donors_find(r->donors, digest, &donated);
+	if (donor) {
+		r->stats.digested++;
+		r->stats.donated++;
+		return (int)intake_import(r->intake, donor, donated);
 	}
 	err = decompress(r->decoder, r->raw.data, r->raw.len, &data, &len);
 	if (err < 0)
@@ -306,6 +316,7 @@ static int run_readers(struct readers *rs, struct reading *out, unsigned n)
 	for (unsigned i = 0; i < n; i++) {
 		intake_init(&out->intakes[i]);
 		rs->readers[i].intake = &out->intakes[i];
+		rs->readers[i].donors = rs->donors;
 	}
 	pool_run(n, read_worker, rs);
 	for (unsigned i = 0; i < n; i++) {
@@ -314,6 +325,7 @@ static int run_readers(struct readers *rs, struct reading *out, unsigned n)
 		r = r ? r : rs->readers[i].err;
 		out->stats.modules_read += s->modules_read;
 		out->stats.digested += s->digested;
+		out->stats.donated += s->donated;
 		out->stats.bytes_read += s->bytes_read;
 		out->stats.bytes_decompressed += s->bytes_decompressed;
 		out->stats.modules_decompressed += s->modules_decompressed;
@@ -324,10 +336,10 @@ static int run_readers(struct readers *rs, struct reading *out, unsigned n)
 }
 
 int read_modules(const struct target *t, const struct scan *s, const struct tables *old,
-	struct reading *ret)
+	const struct donors *donors, struct reading *ret)
 {
 	_cleanup_(buf_done) struct buf todo = {0}, todo_dir = {0};
-	struct readers rs = {.t = t, .s = s, .old = old, .racy_limit = outwait_racy(s),
+	struct readers rs = {.t = t, .s = s, .old = old, .donors = donors, .racy_limit = outwait_racy(s),
 		.report = PTHREAD_MUTEX_INITIALIZER};
 	struct reading out = {0};
 	int r = list_todo(s, &todo, &todo_dir);

@@ -4,6 +4,7 @@
  * read.h: get the facts of the files that a scan could not settle, over all threads.
  */
 
+#include "engine/donors.h"
 #include "engine/scan.h"
 #include "model/intake.h"
 
@@ -19,6 +20,7 @@ struct read_file {
 struct read_stats {
 	uint64_t modules_read;   /* parsed anew */
 	uint64_t digested;       /* settled by the digest of their bytes */
+	uint64_t donated;        /* of these: facts came from elsewhere */
 	uint64_t bytes_read;     /* from disk */
 	uint64_t bytes_decompressed;
 	uint64_t modules_decompressed;
@@ -32,10 +34,11 @@ struct reading {
 };
 
 /*
- * Read every file of s that is not FILE_SAME. old is the table that s was scanned against.
+ * Read every file of s that is not FILE_SAME. old is the table that s was scanned against;
+ * donors may be empty.
  * A module that cannot be read is reported and has no facts. Returns 0 or a negative errno
  * that says nothing about a module (-ENOMEM, -E2BIG).
  */
 int read_modules(const struct target *t, const struct scan *s, const struct tables *old,
-	struct reading *ret);
+	const struct donors *donors, struct reading *ret);
 void reading_done(struct reading *r);

@@ -476,6 +476,105 @@ static int gather(struct scanning *s, struct scan *ret)
 	return 0;
 }
 
+/* --- a list of files instead of a tree --- */
+
+struct listed {
+	const char *dir; /* as tables have it */
+	struct scan_file file;
+};
+
+static int listed_cmp(const void *pa, const void *pb)
+{
+	const struct listed *a = pa, *b = pb;
+	int c = strcmp(a->dir, b->dir);
+
+	return c ? c : strcmp(a->file.name, b->file.name);
+}
+
+static int list_file(struct scanning *s, struct arena *mem, const char *path, struct listed *ret)
+{
+	size_t skip = strlen(s->t->dir);
+	const char *rel = path, *slash;
+	dir_row d;
+	struct stat st;
+	int r = root_stat(s->t->root, path, &st);
+
+	if (r < 0)
+		return r;
+	/* below the kernel's directory a path is relative to it */
+	if (strncmp(path + strspn(path, "/"), s->t->dir, skip) == 0 &&
+		path[strspn(path, "/") + skip] == '/')
+		rel = path + strspn(path, "/") + skip + 1;
+	slash = strrchr(rel, '/');
+	ret->dir = slash ? arena_strdup(mem, rel, (size_t)(slash - rel)) : "";
+	ret->file = (struct scan_file){.name = slash ? slash + 1 : rel, .stamp = stamp_of(&st)};
+	if (!ret->dir)
+		return -ENOMEM;
+	d = s->o->old ? tables_find_dir(s->o->old, ret->dir) : ID_NONE;
+	ret->file.old = d == ID_NONE ? ID_NONE : tables_find_mod(s->o->old, d, ret->file.name);
+	classify(s, true, &ret->file);
+	if (ret->file.state == FILE_SAME && !fs_stats_trusted(s->top))
+		ret->file.state = FILE_CHECK;
+	return 0;
+}
+
+static int same_name(const struct listed *a, const struct listed *b)
+{
+	char x[NAME_MAX + 1], y[NAME_MAX + 1];
+
+	modname_copy(x, a->file.name);
+	modname_copy(y, b->file.name);
+	return str_eq(x, y);
+}
+
+static int fill_list(struct scan *out, const struct listed *l, size_t n)
+{
+	out->dirs = calloc(n + 1, sizeof(*out->dirs));
+	out->files = calloc(n + 1, sizeof(*out->files));
+	if (!out->dirs || !out->files)
+		return -ENOMEM;
+	for (size_t i = 0; i < n; i++) {
+		if (i == 0 || !str_eq(l[i].dir, l[i - 1].dir)) {
+			out->dirs[out->n_dirs].path = l[i].dir;
+			out->dirs[out->n_dirs].old = ID_NONE;
+			out->dirs[out->n_dirs++].first = (uint32_t)i;
+		}
+		out->files[i] = l[i].file;
+	}
+	out->n_files = (uint32_t)n;
+	out->dirs[out->n_dirs].first = out->n_files;
+	out->changed = true;
+	return 0;
+}
+
+int scan_list(const struct target *t, const char *const *files, size_t n,
+	const struct scan_options *o, struct scan *ret, size_t *ret_bad)
+{
+	struct scanning s = {.t = t, .o = o};
+	_cleanup_(closep) int top = root_openat(t->root, t->dir, O_RDONLY | O_DIRECTORY, 0);
+	_cleanup_(freep) struct listed *list = calloc(n + 1, sizeof(*list));
+	struct scan out = {.n_names = 1, .names = calloc(1, sizeof(*out.names))};
+	int r = list && out.names ? 0 : -ENOMEM;
+
+	s.top = top;
+	for (size_t i = 0; i < n && r == 0; i++) {
+		*ret_bad = i;
+		r = list_file(&s, out.names, files[i], &list[i]);
+		for (size_t k = 0; k < i && r == 0; k++)
+			if (same_name(&list[k], &list[i]))
+				r = -EEXIST;
+	}
+	if (r == 0) {
+		qsort(list, n, sizeof(*list), listed_cmp);
+		r = fill_list(&out, list, n);
+	}
+	if (r < 0)
+		scan_done(&out);
+	else
+		*ret = out;
+	return r;
+}
+
 static void mark_touched(const struct scan_options *o, struct scan *s)
 {
 	for (size_t i = 0; i < o->n_touched; i++) {

@@ -27,10 +27,21 @@ const char *const phase_names[PHASE_MAX] = {
 
 struct run {
 	const struct target *t;
+	struct target counting; /* t, with a report that counts */
+	struct report report;
 	const struct update_options *o;
 	struct update *u;
 	int64_t since;
 };
+
+/* Events while the indexes are made are counted: a later run that proves them right is silent. */
+static void count_event(void *arg, const struct event *e)
+{
+	struct run *run = arg;
+
+	run->u->warnings++;
+	run->report.event(run->report.arg, e);
+}
 
 static int64_t now_ns(void)
 {
@@ -122,6 +133,8 @@ static int scan(struct run *run)
 		.n_touched = run->o->n_touched,
 	};
 
+	if (run->o->files)
+		return scan_list(run->t, run->o->files, run->o->n_files, &o, &u->scan, &u->bad_file);
 	return scan_tree(run->t, &u->config, &o, &u->scan);
 }
 
@@ -153,6 +166,8 @@ static bool outputs_intact(const struct run *run, int outdir)
 {
 	const struct update *u = run->u;
 
+	if (run->o->repeat_warnings && u->store.head && u->store.head->warnings)
+		return false;
 	return u->store.head && !run->t->outdir && outdir >= 0 &&
 	       digest_eq(u->store.head->inputs.config, u->inputs.config) &&
 	       digest_eq(u->store.head->inputs.lists, u->inputs.lists) &&
@@ -291,6 +306,7 @@ static int publish_outputs(struct run *run, int outdir)
 	struct update *u = run->u;
 	_cleanup_(buf_done) struct buf path = {0};
 	struct publish_options o = {.dirfd = outdir, .sync = run->o->sync,
+		.temp_id = run->o->temp_id,
 		.known = run->t->outdir || !u->store.head ? NULL : u->store.head,
 		.newest_module = u->scan.newest_mtime};
 	int r;
@@ -319,12 +335,17 @@ static void write_store(struct run *run)
 	struct store_head *h = u->image;
 	int r;
 
-	if (run->o->store_dir < 0 || !u->image)
+	if (run->o->store_dir < 0 || !u->image || run->o->keep_store || run->o->files)
+		return;
+	/* what it says of the indexes in the module directory stays true */
+	if (run->t->outdir && u->store.head)
 		return;
 	h->inputs = u->inputs;
 	h->valid_outputs = !run->t->outdir && u->outcome != UPDATE_IDLE;
+	h->warnings = u->warnings;
 	if (u->outcome == UPDATE_IDLE) {
 		h->valid_outputs = u->store.head->valid_outputs;
+		h->warnings = u->store.head->warnings;
 		memcpy(h->outputs, u->store.head->outputs, sizeof(h->outputs));
 	} else if (h->valid_outputs) {
 		memcpy(h->outputs, u->pub.outputs, sizeof(h->outputs));
@@ -352,12 +373,18 @@ static int load(struct run *run)
 
 static int scan_and_read(struct run *run)
 {
-	int r = scan(run);
+	_cleanup_(donors_done) struct donors donors = {0};
+	const struct update_options *o = run->o;
+	struct update *u = run->u;
+	int r = scan(run), dir = o->donor_dir >= 0 ? o->donor_dir : o->store_dir;
 
 	lap(run, PHASE_SCAN);
-	if (r < 0 || all_same(&run->u->scan))
+	if (r < 0 || all_same(&u->scan))
 		return r;
-	r = read_modules(run->t, &run->u->scan, remembered(run->u), &run->u->reading);
+	if (!o->full)
+		r = donors_open(dir, dir == o->store_dir ? o->store_name : NULL, remembered(u), &donors);
+	if (r == 0)
+		r = read_modules(run->t, &u->scan, remembered(u), &donors, &u->reading);
 	lap(run, PHASE_READ);
 	return r;
 }
@@ -443,6 +470,10 @@ int update_run(const struct target *t, const struct update_options *o, struct up
 	if ((all_same(&ret->scan) ? !ret->scan.changed : facts_same(ret)) &&
 		outputs_intact(&run, outdir))
 		return finish_idle(&run);
+	run.counting = *t;
+	run.report = *t->report;
+	run.counting.report = &(struct report){.event = count_event, .arg = &run};
+	run.t = &run.counting;
 	return finish_changed(&run, outdir);
 }
 

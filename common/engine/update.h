@@ -40,6 +40,12 @@ struct update_options {
 	const char *const *touched; /* see scan_options */
 	size_t n_touched;
 	const struct vmlinux *check; /* check symbols against it; NULL: do not */
+	unsigned temp_id; /* see publish_options */
+	bool keep_store; /* use the store but leave it as it is */
+	bool repeat_warnings; /* do not prove idleness where making the indexes warned of something */
+	const char *const *files; /* index just these (absolute paths); NULL: the tree */
+	size_t n_files;
+	int donor_dir; /* where stores of other trees are; -1: the store's own directory */
 };
 
 enum update_outcome {
@@ -69,6 +75,8 @@ struct update {
 	bool differs[OUT_MAX]; /* from what was on disk */
 	struct buf problems; /* struct problem */
 	bool stored;
+	unsigned warnings; /* events while the indexes were made */
+	size_t bad_file;   /* which of update_options.files an error is about */
 	int64_t ns[PHASE_MAX];
 };
 

@@ -344,6 +344,46 @@ uint32_t intake_unreadable(struct intake *in, enum elfmod_status status)
 	return raw_add(in, &mod);
 }
 
+static str_id import_str(struct intake *in, const struct tables *t, str_id s)
+{
+	return s == ID_NONE ? ID_NONE : intake_string(in, str_of(t, s), str_len(t, s));
+}
+
+uint32_t intake_import(struct intake *in, const struct tables *t, mod_row row)
+{
+	const struct mod *from = &t->mods[row];
+	struct raw_mod mod = raw_start(in);
+
+	mod.flags = from->flags & (ROW_COMPRESSED | ROW_NODE_ONLY);
+	mod.status = from->status;
+	mod.digest = from->digest;
+	mod.vermagic = import_str(in, t, from->vermagic);
+	mod.modinfo_name = import_str(in, t, from->modinfo_name);
+	mod.devnode = import_str(in, t, from->devnode);
+	mod.softdeps = mod.values + (from->softdeps - from->values);
+	mod.weakdeps = mod.values + (from->weakdeps - from->values);
+	for (uint32_t i = from->exports; i < from[1].exports; i++) {
+		struct sym_crc e = {import_str(in, t, t->exports[i].sym), t->exports[i].crc};
+
+		buf_add(&in->exports, &e, sizeof(e));
+	}
+	for (uint32_t i = from->needs; i < from[1].needs; i++) {
+		struct sym_crc p = t->pairs[NEED_PAIR(t->needs[i])];
+		uint32_t need;
+
+		p.sym = import_str(in, t, p.sym);
+		need = intake_pair(in, p) | (t->needs[i] & NEED_WEAK);
+		buf_add(&in->needs, &need, sizeof(need));
+	}
+	for (uint32_t i = from->values; i < from[1].values; i++) {
+		str_id s = import_str(in, t, t->values[i]);
+
+		buf_add(&in->values, &s, sizeof(s));
+	}
+	intake_error(in);
+	return raw_add(in, &mod);
+}
+
 /* --- sorting: eight bytes at a time, then each run of equal eight by the next eight --- */
 
 struct chunk {

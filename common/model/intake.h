@@ -72,5 +72,7 @@ static inline const char *intake_str(const struct intake *in, str_id id, uint32_
 uint32_t intake_module(struct intake *in, struct elf_input *elf, int *ret_err);
 /* Enter a module of which nothing can be read. */
 uint32_t intake_unreadable(struct intake *in, enum elfmod_status status);
+/* Enter a module with the facts that a table has of it. */
+uint32_t intake_import(struct intake *in, const struct tables *t, mod_row row);
 /* After the last module: sorts the strings. 0, -ENOMEM or -E2BIG. */
 int intake_finish(struct intake *in);

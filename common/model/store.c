@@ -133,6 +133,7 @@ bool store_same(const struct store *s, const void *image, const struct counts *c
 	return s->head && s->len == sizeof(*h) + body &&
 	       memcmp(&s->head->inputs, &h->inputs, sizeof(h->inputs)) == 0 &&
 	       s->head->valid_outputs == h->valid_outputs &&
+	       s->head->warnings == h->warnings &&
 	       memcmp(s->head->outputs, h->outputs, sizeof(h->outputs)) == 0 &&
 	       memcmp(s->head + 1, h + 1, body) == 0;
 }

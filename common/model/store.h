@@ -10,6 +10,7 @@
 #include "model/tables.h"
 
 #define STORE_OUTPUTS 11
+#define STORE_SUFFIX ".facts" /* of a store's file name */
 
 /* A published index as it was left on disk. */
 struct store_output {
@@ -33,6 +34,8 @@ struct store_head {
 	uint64_t checksum; /* of all that follows */
 	uint32_t codecs;   /* of the build that wrote it */
 	uint32_t valid_outputs; /* 0: the indexes were not published */
+	uint32_t warnings; /* events while they were made */
+	uint32_t pad;
 	struct counts counts;
 	struct store_inputs inputs;
 	struct store_output outputs[STORE_OUTPUTS];

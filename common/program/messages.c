@@ -183,10 +183,14 @@ void messages_event(void *arg, const struct event *e)
 	m->warnings += level == LEVEL_WARNING;
 	if (level > (m->quiet ? LEVEL_ERROR : m->verbose + LEVEL_WARNING))
 		return;
-	if (e->kver)
-		buf_printf(&b, "%s: ", e->kver);
-	if (e->path && *e->path)
-		buf_printf(&b, "'%s': ", e->path);
+	if (e->kind == EVENT_SYMBOL_UNKNOWN || e->kind == EVENT_SYMBOL_CRC) {
+		buf_printf(&b, "WARNING: %s ", e->path);
+	} else {
+		if (e->kver)
+			buf_printf(&b, "%s: ", e->kver);
+		if (e->path && *e->path)
+			buf_printf(&b, "'%s': ", e->path);
+	}
 	describe(e, &b);
 	if (!b.err)
 		put(m, &b);

@@ -18,8 +18,6 @@
 #include "program/show.h"
 #include "program/verify.h"
 
-#define STORE_DIR "var/cache/kmp-depmod"
-#define STORE_SUFFIX ".facts"
 #define TOUCHED_MAX ((size_t)256 << 20)
 
 /* --- set up --- */
@@ -81,7 +79,7 @@ static int open_store_dir(struct session *s)
 {
 	bool make = !s->o->dry_run && !s->o->verify;
 	const struct root *root = s->o->store ? &s->host : &s->root;
-	_cleanup_(freep) char *path = absolute(s->o->store ? s->o->store : "/" STORE_DIR);
+	_cleanup_(freep) char *path = absolute(s->o->store ? s->o->store : "/" SESSION_STORE_DIR);
 	struct stat st;
 	int fd, r = 0;
 
@@ -325,6 +323,8 @@ static int run_kernel(struct session *s, const struct kernel *k, struct json_obj
 		.store_dir = s->store_dir,
 		.store_name = store,
 		.check = s->has_vmlinux ? &s->vmlinux : NULL,
+		.donor_dir = -1,
+		.temp_id = s->lock < 0 ? (unsigned)getpid() : 0,
 	};
 	int r;
 

@@ -183,7 +183,8 @@ static void ask_module(struct asking *a, mod_idx i)
 	for (l = list; l; l = a->k->next(list, l), n++) {
 		struct kmod_module *d = a->k->get(l);
 
-		ok = ok && n < deps.n && is_path_of(a, a->k->path(d), deps.ids[n]);
+		/* libkmod lists what must be loaded first, first: modules.dep has it last */
+		ok = ok && n < deps.n && is_path_of(a, a->k->path(d), deps.ids[deps.n - 1 - n]);
 		a->k->unref_module(d);
 	}
 	if (!ok || n != deps.n) {

@@ -23,3 +23,5 @@ EXTRA_DIST += \
 	tests/live \
 	tests/oracle \
 	tests/setup
+
+include $(srcdir)/tests/system/depmod/local.mk

@@ -89,15 +89,13 @@ static int winner(const struct target *target, const struct tables *t, const str
 	n = vec_len(&list, mod_row);
 	qsort_r(rows, n, sizeof(*rows), walk_order, (void *)t);
 	won = rows[0];
-	for (size_t i = 1; i < n; i++) {
-		bool replaces = resolve_replaces(t, c, rows[i], won, NULL);
-		mod_row lost = replaces ? won : rows[i];
-		bool by_order = replaces == resolve_replaces(t, c, won, rows[i], NULL);
-
-		won = replaces ? rows[i] : won;
-		if (by_order)
-			report_duplicate(target, t, won, lost);
-	}
+	for (size_t i = 1; i < n; i++)
+		if (resolve_replaces(t, c, rows[i], won, NULL))
+			won = rows[i];
+	for (size_t i = 0; i < n; i++)
+		if (rows[i] != won && resolve_replaces(t, c, rows[i], won, NULL) ==
+					      resolve_replaces(t, c, won, rows[i], NULL))
+			report_duplicate(target, t, won, rows[i]);
 	*ret = won;
 	return 0;
 }

@@ -213,6 +213,13 @@ static int end_as(int status)
 	return 128 + WTERMSIG(status);
 }
 
+static bool is_depmod(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+
+	return strcmp(slash ? slash + 1 : path, NAME) == 0;
+}
+
 int main(int argc, char **argv)
 {
 	static char *no_arguments[] = {(char *)NAME, NULL};
@@ -220,10 +227,11 @@ int main(int argc, char **argv)
 	const char *wrong;
 	int held;
 
-	/* both kmp-depmod and kmod are depmod by this name */
+	/* both kmp-depmod and kmod are depmod by that name */
 	if (argc < 1)
 		argv = no_arguments;
-	argv[0] = no_arguments[0];
+	if (!is_depmod(argv[0]))
+		argv[0] = no_arguments[0];
 	/* who ignores the end of his children does not learn how they ended */
 	signal(SIGCHLD, SIG_DFL);
 

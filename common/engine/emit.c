@@ -40,7 +40,9 @@ struct emitting {
 	const struct target *target;
 	const struct resolved *r;
 	const struct tables *t;
-	struct outputs *out;
+	const struct output_sink *sink;
+	struct buf out;  /* the file being made; its memory serves all of them */
+	struct buf deps; /* modules.dep, kept: its lines are the values of modules.dep.bin */
 	uint32_t *line; /* [idx] where its line of modules.dep starts; one more, the end */
 	bool warn_duplicates;
 };
@@ -55,6 +57,23 @@ static void add_str(struct emitting *e, struct buf *b, str_id s)
 	buf_add(b, str_of(e->t, s), str_len(e->t, s));
 }
 
+/* Hand over a complete file. */
+static int give(struct emitting *e, enum output_id id, struct buf *b)
+{
+	int r = b->err ? b->err : e->sink->take(e->sink->arg, id, b);
+
+	e->out.len = 0;
+	return r;
+}
+
+/* Write an index and hand it over. */
+static int give_index(struct emitting *e, enum output_id id, const struct trie_entry *entries, size_t n)
+{
+	int r = trie_write(entries, n, &e->out);
+
+	return r ? r : give(e, id, &e->out);
+}
+
 static void tell(struct emitting *e, enum event_kind kind, const char *path, const char *detail)
 {
 	report_event(e->target->report, .kind = kind, .kver = e->target->kver, .path = path,
@@ -65,7 +84,7 @@ static void tell(struct emitting *e, enum event_kind kind, const char *path, con
 
 static int emit_dep(struct emitting *e)
 {
-	struct buf *b = &e->out->file[OUT_DEP];
+	struct buf *b = &e->deps;
 
 	for (mod_idx i = 0; i < e->r->n; i++) {
 		struct id_range d = resolved_deps(e->r, i);
@@ -82,7 +101,7 @@ static int emit_dep(struct emitting *e)
 			return -EFBIG;
 	}
 	e->line[e->r->n] = (uint32_t)b->len;
-	return b->err;
+	return give(e, OUT_DEP, b);
 }
 
 static bool usable_key(struct emitting *e, const char *key, size_t len)
@@ -97,7 +116,7 @@ static int emit_dep_bin(struct emitting *e)
 {
 	_cleanup_(freep) mod_idx *by_name = malloc((e->t->n.strings + 1) * sizeof(*by_name));
 	_cleanup_(freep) struct trie_entry *entries = calloc(e->r->n + 1, sizeof(*entries));
-	const char *lines = e->out->file[OUT_DEP].data;
+	const char *lines = e->deps.data;
 	size_t n = 0;
 
 	if (!by_name || !entries)
@@ -118,14 +137,14 @@ static int emit_dep_bin(struct emitting *e)
 			.priority = i,
 		};
 	}
-	return trie_write(entries, n, &e->out->file[OUT_DEP_BIN]);
+	return give_index(e, OUT_DEP_BIN, entries, n);
 }
 
 /* --- aliases --- */
 
 static int emit_alias(struct emitting *e)
 {
-	struct buf *b = &e->out->file[OUT_ALIAS];
+	struct buf *b = &e->out;
 
 	buf_lit(b, "# Aliases extracted from modules themselves.\n");
 	for (mod_idx i = 0; i < e->r->n; i++) {
@@ -139,7 +158,7 @@ static int emit_alias(struct emitting *e)
 			buf_char(b, '\n');
 		}
 	}
-	return b->err;
+	return give(e, OUT_ALIAS, b);
 }
 
 /* Key, then rising priority. Of one key and priority values are the same. */
@@ -283,15 +302,15 @@ static int emit_alias_bin(struct emitting *e)
 		return r;
 	if (e->warn_duplicates)
 		report_twice(e, vec_data(&all, struct trie_entry), vec_len(&all, struct trie_entry));
-	return trie_write(vec_data(&all, struct trie_entry), vec_len(&all, struct trie_entry),
-		&e->out->file[OUT_ALIAS_BIN]);
+	return give_index(e, OUT_ALIAS_BIN, vec_data(&all, struct trie_entry),
+		vec_len(&all, struct trie_entry));
 }
 
 /* --- soft and weak dependencies, device nodes --- */
 
 static int emit_values(struct emitting *e, enum output_id id, const char *word)
 {
-	struct buf *b = &e->out->file[id];
+	struct buf *b = &e->out;
 
 	for (mod_idx i = 0; i < e->r->n; i++) {
 		const struct mod *m = mod_at(e, i);
@@ -307,26 +326,26 @@ static int emit_values(struct emitting *e, enum output_id id, const char *word)
 			buf_char(b, '\n');
 		}
 	}
-	return b->err;
+	return give(e, id, b);
 }
 
 static int emit_softdep(struct emitting *e)
 {
-	buf_lit(&e->out->file[OUT_SOFTDEP],
+	buf_lit(&e->out,
 		"# Soft dependencies extracted from modules themselves.\n");
 	return emit_values(e, OUT_SOFTDEP, "softdep");
 }
 
 static int emit_weakdep(struct emitting *e)
 {
-	buf_lit(&e->out->file[OUT_WEAKDEP],
+	buf_lit(&e->out,
 		"# Weak dependencies extracted from modules themselves.\n");
 	return emit_values(e, OUT_WEAKDEP, "weakdep");
 }
 
 static int emit_devname(struct emitting *e)
 {
-	struct buf *b = &e->out->file[OUT_DEVNAME];
+	struct buf *b = &e->out;
 
 	for (mod_idx i = 0; i < e->r->n; i++) {
 		const struct mod *m = mod_at(e, i);
@@ -344,7 +363,7 @@ static int emit_devname(struct emitting *e)
 		add_str(e, b, m->devnode);
 		buf_char(b, '\n');
 	}
-	return b->err;
+	return give(e, OUT_DEVNAME, b);
 }
 
 /* --- symbols --- */
@@ -389,7 +408,7 @@ static int emit_symbols(struct emitting *e, const struct symbol_ref *refs, size_
 {
 	_cleanup_(freep) uint32_t *order = malloc((n + 1) * sizeof(*order));
 	uint32_t start[SYMBOL_BUCKETS + 1] = {0};
-	struct buf *b = &e->out->file[OUT_SYMBOLS];
+	struct buf *b = &e->out;
 
 	if (!order)
 		return -ENOMEM;
@@ -409,7 +428,7 @@ static int emit_symbols(struct emitting *e, const struct symbol_ref *refs, size_
 		add_str(e, b, mod_at(e, s->owner)->name);
 		buf_char(b, '\n');
 	}
-	return b->err;
+	return give(e, OUT_SYMBOLS, b);
 }
 
 static int emit_symbols_bin(struct emitting *e, const struct symbol_ref *refs, size_t n)
@@ -438,7 +457,7 @@ static int emit_symbols_bin(struct emitting *e, const struct symbol_ref *refs, s
 			.priority = refs[i].owner};
 		at += entries[used++].key_len;
 	}
-	return trie_write(entries, used, &e->out->file[OUT_SYMBOLS_BIN]);
+	return give_index(e, OUT_SYMBOLS_BIN, entries, used);
 }
 
 static int emit_both_symbols(struct emitting *e)
@@ -528,7 +547,7 @@ static int builtin_cmp(const void *pa, const void *pb)
 	return c ? c : (a->priority < b->priority) - (a->priority > b->priority);
 }
 
-static int write_builtin(struct builtin *b, struct buf *out)
+static int write_builtin(struct builtin *b, enum output_id id)
 {
 	struct trie_entry *entries = vec_data(&b->entries, struct trie_entry);
 	size_t n = vec_len(&b->entries, struct trie_entry);
@@ -537,47 +556,61 @@ static int write_builtin(struct builtin *b, struct buf *out)
 		qsort(entries, n, sizeof(*entries), builtin_cmp);
 	for (size_t i = 0; i < n; i++)
 		entries[i].priority = 0;
-	return trie_write(entries, n, out);
+	return give_index(b->e, id, entries, n);
 }
 
-static int emit_builtin(struct emitting *e, const struct kernel_lists *lists)
+/* Without the kernel's list the index is a file of 0 bytes. */
+static int emit_builtin(struct emitting *e, const struct buf *list)
 {
-	_cleanup_(builtin_done) struct builtin mods = {.e = e}, aliases = {.e = e};
-	const struct buf *info = lists->builtin_modinfo;
-	int r = 0;
+	_cleanup_(builtin_done) struct builtin b = {.e = e};
+	int r;
 
-	if (lists->builtin) {
-		r = lists_builtin(lists->builtin->data, lists->builtin->len, builtin_module,
-			builtin_bad, &mods);
-		if (r == 0)
-			r = write_builtin(&mods, &e->out->file[OUT_BUILTIN_BIN]);
-	}
-	if (r == 0 && info) {
-		r = lists_builtin_aliases(info->data, info->len, builtin_alias, &aliases);
-		if (r == 0)
-			r = write_builtin(&aliases, &e->out->file[OUT_BUILTIN_ALIAS_BIN]);
-	}
-	return r;
+	if (!list)
+		return give(e, OUT_BUILTIN_BIN, &e->out);
+	r = lists_builtin(list->data, list->len, builtin_module, builtin_bad, &b);
+	return r ? r : write_builtin(&b, OUT_BUILTIN_BIN);
+}
+
+static int emit_builtin_alias(struct emitting *e, const struct buf *list)
+{
+	_cleanup_(builtin_done) struct builtin b = {.e = e};
+	int r;
+
+	if (!list)
+		return give(e, OUT_BUILTIN_ALIAS_BIN, &e->out);
+	r = lists_builtin_aliases(list->data, list->len, builtin_alias, &b);
+	return r ? r : write_builtin(&b, OUT_BUILTIN_ALIAS_BIN);
 }
 
 int emit(const struct target *target, const struct resolved *r, const struct kernel_lists *lists,
-	bool warn_duplicates, struct outputs *ret)
+	bool warn_duplicates, const struct output_sink *sink)
 {
 	_cleanup_(freep) uint32_t *line = calloc((size_t)r->n + 1, sizeof(*line));
-	struct emitting e = {.target = target, .r = r, .t = r->t, .out = ret, .line = line,
+	struct emitting e = {.target = target, .r = r, .t = r->t, .sink = sink, .line = line,
 		.warn_duplicates = warn_duplicates};
 	static int (*const writers[])(struct emitting *) = {emit_dep, emit_dep_bin, emit_alias,
 		emit_alias_bin, emit_softdep, emit_weakdep, emit_both_symbols};
-	int err = 0;
+	int err = line ? 0 : -ENOMEM;
 
-	*ret = (struct outputs){0};
-	if (!line)
-		return -ENOMEM;
 	for (size_t i = 0; i < ARRAY_SIZE(writers) && err == 0; i++)
 		err = writers[i](&e);
 	if (err == 0)
-		err = emit_builtin(&e, lists);
-	return err ? err : emit_devname(&e);
+		err = emit_builtin(&e, lists->builtin);
+	if (err == 0)
+		err = emit_builtin_alias(&e, lists->builtin_modinfo);
+	if (err == 0)
+		err = emit_devname(&e);
+	buf_done(&e.out);
+	buf_done(&e.deps);
+	return err;
+}
+
+int outputs_take(void *outputs, enum output_id id, const struct buf *data)
+{
+	struct buf *b = &((struct outputs *)outputs)->file[id];
+
+	buf_add(b, data->data, data->len);
+	return b->err;
 }
 
 void outputs_done(struct outputs *o)

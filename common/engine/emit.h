@@ -25,6 +25,13 @@ enum output_id {
 extern const char *const output_names[OUT_MAX]; /* "modules.dep", ... */
 extern const bool output_is_text[OUT_MAX];
 
+/* Takes each file as it is complete. A result other than 0 ends emit(), which returns it. */
+struct output_sink {
+	int (*take)(void *arg, enum output_id id, const struct buf *data);
+	void *arg;
+};
+
+/* All files in memory: a sink that copies. */
 struct outputs {
 	struct buf file[OUT_MAX];
 };
@@ -36,10 +43,12 @@ struct kernel_lists {
 };
 
 /*
- * Fill ret->file[]. warn_duplicates reports keys that are twice in an index (-w). Returns 0,
- * -ENOMEM, or -EFBIG (an index beyond what its format can address). Release with
- * outputs_done() in every case.
+ * Give the sink all files, in the order of enum output_id. warn_duplicates reports keys that
+ * are twice in an index (-w). Returns 0, what the sink said, -ENOMEM, or -EFBIG (an index
+ * beyond what its format can address).
  */
 int emit(const struct target *target, const struct resolved *r, const struct kernel_lists *lists,
-	bool warn_duplicates, struct outputs *ret);
+	bool warn_duplicates, const struct output_sink *sink);
+
+int outputs_take(void *outputs, enum output_id id, const struct buf *data);
 void outputs_done(struct outputs *o);

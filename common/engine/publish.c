@@ -183,49 +183,55 @@ static void remove_temps(const struct publish_options *o, const struct published
 	}
 }
 
-static int write_all(const struct publish_options *o, const struct outputs *out,
-	const struct digest digests[OUT_MAX], struct published *p)
+void publish_begin(const struct publish_options *o, struct publisher *ret)
 {
-	int fds[OUT_MAX], r = 0, synced;
-
+	*ret = (struct publisher){.o = o, .pub = {.failed = OUT_MAX}};
 	for (unsigned i = 0; i < OUT_MAX; i++)
-		fds[i] = -1;
-	for (unsigned i = 0; i < OUT_MAX && r == 0; i++) {
-		struct stat st;
-
-		if (fstatat(o->dirfd, output_names[i], &st, AT_SYMLINK_NOFOLLOW) == 0 &&
-			same_on_disk(o->dirfd, i, &st, o->known, &out->file[i], digests[i]))
-			continue;
-		r = write_temp(o, i, &out->file[i], &fds[i]);
-		p->written[i] = r == 0;
-		p->n_written += r == 0;
-		if (r < 0)
-			p->failed = i;
-	}
-	synced = sync_and_close(o, fds, p);
-	return r ? r : synced;
+		ret->fds[i] = -1;
 }
 
-int publish(const struct publish_options *o, const struct outputs *out, struct published *ret)
+int publish_take(void *publisher, enum output_id id, const struct buf *data)
 {
-	struct published p = {.failed = OUT_MAX};
-	struct digest digests[OUT_MAX];
+	struct publisher *p = publisher;
+	struct stat st;
 	int r;
 
-	for (unsigned i = 0; i < OUT_MAX; i++)
-		digests[i] = digest_bytes(out->file[i].data, out->file[i].len);
-	r = write_all(o, out, digests, &p);
-	if (r == 0)
-		r = rename_all(o, &p);
+	p->digests[id] = digest_bytes(data->data, data->len);
+	if (fstatat(p->o->dirfd, output_names[id], &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+		same_on_disk(p->o->dirfd, id, &st, p->o->known, data, p->digests[id]))
+		return 0;
+	r = write_temp(p->o, id, data, &p->fds[id]);
 	if (r < 0) {
-		remove_temps(o, &p);
-		*ret = p;
+		p->pub.failed = id;
 		return r;
 	}
-	r = age_dep(o, &p);
+	p->pub.written[id] = true;
+	p->pub.n_written++;
+	return 0;
+}
+
+void publish_abort(struct publisher *p)
+{
+	for (unsigned i = 0; i < OUT_MAX; i++) {
+		closep(&p->fds[i]);
+		p->fds[i] = -1;
+	}
+	remove_temps(p->o, &p->pub);
+}
+
+int publish_commit(struct publisher *p, struct published *ret)
+{
+	int r = sync_and_close(p->o, p->fds, &p->pub);
+
 	if (r == 0)
-		r = take_stamps(o, digests, &p);
-	*ret = p;
+		r = rename_all(p->o, &p->pub);
+	if (r < 0)
+		publish_abort(p);
+	if (r == 0)
+		r = age_dep(p->o, &p->pub);
+	if (r == 0)
+		r = take_stamps(p->o, p->digests, &p->pub);
+	*ret = p->pub;
 	return r;
 }
 

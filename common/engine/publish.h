@@ -26,12 +26,23 @@ struct published {
 	enum output_id failed; /* after an error: which file */
 };
 
+struct publisher {
+	const struct publish_options *o;
+	int fds[OUT_MAX];
+	struct digest digests[OUT_MAX];
+	struct published pub;
+};
+
+/* Prepare to publish. Nothing can fail yet; end with publish_commit() or publish_abort(). */
+void publish_begin(const struct publish_options *o, struct publisher *ret);
+/* An output_sink's take(): write a file beside the old one if it differs. 0 or -errno. */
+int publish_take(void *publisher, enum output_id id, const struct buf *data);
 /*
- * Write those outputs that differ from what is on disk. On an error nothing was replaced,
- * unless a rename failed: then some files are new and whole, the others old and whole.
- * 0 or -errno.
+ * Put all that was written in place. On an error nothing was replaced, unless a rename failed:
+ * then some files are new and whole, the others old and whole. 0 or -errno.
  */
-int publish(const struct publish_options *o, const struct outputs *out, struct published *ret);
+int publish_commit(struct publisher *p, struct published *ret);
+void publish_abort(struct publisher *p);
 
 /* Is each index on disk still the one that was published, and modules.dep young enough? */
 bool published_intact(int dirfd, const struct store_head *known, int64_t newest_module);

@@ -2,8 +2,8 @@
 /*
  * There are two ways through. If every module, list and configuration file is as it was
  * remembered, and the indexes are the ones that were published, nothing is left to do: that
- * is proven by stats and digests alone. Otherwise everything behind the facts is done anew,
- * and only files whose bytes differ are written.
+ * is proven by stats and digests alone. Otherwise everything behind the facts is done anew;
+ * each index goes to disk as it is made, if its bytes differ, and all are renamed together.
  */
 
 #include <fcntl.h>
@@ -256,7 +256,7 @@ static int resolve_tables(struct run *run)
 	return r;
 }
 
-static int emit_outputs(struct run *run)
+static int emit_to(struct run *run, const struct output_sink *sink)
 {
 	struct update *u = run->u;
 	struct kernel_lists lists = {
@@ -268,8 +268,15 @@ static int emit_outputs(struct run *run)
 		report_list(run, "modules.builtin");
 	if (!u->has_builtin_modinfo)
 		report_list(run, "modules.builtin.modinfo");
-	u->outputs_valid = true;
-	return emit(run->t, &u->r, &lists, run->o->warn_duplicates, &u->out);
+	return emit(run->t, &u->r, &lists, run->o->warn_duplicates, sink);
+}
+
+static int emit_to_memory(struct run *run)
+{
+	struct output_sink sink = {outputs_take, &run->u->out};
+
+	run->u->outputs_valid = true;
+	return emit_to(run, &sink);
 }
 
 /* --- to disk --- */
@@ -301,7 +308,13 @@ static bool differs_on_disk(int outdir, enum output_id id, const struct buf *wan
 	       (have.len && memcmp(have.data, want->data, have.len) != 0);
 }
 
-static int publish_outputs(struct run *run, int outdir)
+static void report_output(const struct run *run, enum output_id id, int err)
+{
+	report_event(run->t->report, .kind = EVENT_OUTPUT, .kver = run->t->kver,
+		.path = id < OUT_MAX ? output_names[id] : "", .err = err);
+}
+
+static int emit_and_publish(struct run *run, int outdir)
 {
 	struct update *u = run->u;
 	_cleanup_(buf_done) struct buf path = {0};
@@ -309,18 +322,27 @@ static int publish_outputs(struct run *run, int outdir)
 		.temp_id = run->o->temp_id,
 		.known = run->t->outdir || !u->store.head ? NULL : u->store.head,
 		.newest_module = u->scan.newest_mtime};
+	struct publisher p;
+	struct output_sink sink = {publish_take, &p};
 	int r;
 
 	if (run->t->root->host && !run->t->outdir) {
 		buf_printf(&path, "/%s", run->t->dir);
 		o.path = path.data;
 	}
-	r = publish(&o, &u->out, &u->pub);
+	publish_begin(&o, &p);
+	r = emit_to(run, &sink);
+	lap(run, PHASE_EMIT);
+	if (r != 0) {
+		if (p.pub.failed < OUT_MAX)
+			report_output(run, p.pub.failed, r);
+		publish_abort(&p);
+		return r;
+	}
+	r = publish_commit(&p, &u->pub);
+	lap(run, PHASE_PUBLISH);
 	if (r < 0) {
-		enum output_id id = u->pub.failed;
-
-		report_event(run->t->report, .kind = EVENT_OUTPUT, .kver = run->t->kver,
-			.path = id < OUT_MAX ? output_names[id] : "", .err = r);
+		report_output(run, u->pub.failed, r);
 		return r;
 	}
 	memcpy(u->differs, u->pub.written, sizeof(u->differs));
@@ -410,40 +432,45 @@ static int finish_idle(struct run *run)
 		lap(run, PHASE_RESOLVE);
 	}
 	if (r == 0 && run->o->want_outputs) {
-		r = emit_outputs(run);
+		r = emit_to_memory(run);
 		lap(run, PHASE_EMIT);
+	}
+	return r;
+}
+
+/* Find out which index files would be written. */
+static int emit_and_compare(struct run *run, int outdir)
+{
+	struct update *u = run->u;
+	int r = emit_to_memory(run);
+
+	lap(run, PHASE_EMIT);
+	u->outcome = UPDATE_SAME;
+	for (unsigned i = 0; i < OUT_MAX && r == 0; i++) {
+		u->differs[i] = differs_on_disk(outdir, i, &u->out.file[i]);
+		if (u->differs[i])
+			u->outcome = UPDATE_CHANGED;
 	}
 	return r;
 }
 
 static int finish_changed(struct run *run, int outdir)
 {
-	struct update *u = run->u;
 	int r = merge(run);
 
 	lap(run, PHASE_MERGE);
 	if (r == 0)
 		r = resolve_tables(run);
 	lap(run, PHASE_RESOLVE);
-	if (r == 0)
-		r = emit_outputs(run);
-	lap(run, PHASE_EMIT);
 	if (r != 0)
 		return r;
-	if (!run->o->write) {
-		u->outcome = UPDATE_SAME;
-		for (unsigned i = 0; i < OUT_MAX; i++) {
-			u->differs[i] = differs_on_disk(outdir, i, &u->out.file[i]);
-			if (u->differs[i])
-				u->outcome = UPDATE_CHANGED;
-		}
-		return 0;
+	if (!run->o->write)
+		return emit_and_compare(run, outdir);
+	if (outdir < 0) {
+		report_output(run, OUT_MAX, outdir);
+		return outdir;
 	}
-	r = outdir < 0 ? outdir : publish_outputs(run, outdir);
-	if (outdir < 0)
-		report_event(run->t->report, .kind = EVENT_OUTPUT, .kver = run->t->kver,
-			.path = "", .err = outdir);
-	lap(run, PHASE_PUBLISH);
+	r = emit_and_publish(run, outdir);
 	if (r == 0)
 		write_store(run);
 	lap(run, PHASE_STORE);

@@ -230,6 +230,10 @@ static int add_alias(struct emitting *e, struct alias_lists *l, struct alias_ref
 	size_t len;
 	int r;
 
+	if (alias_is_plain(alias, entry.key_len)) {
+		buf_add(&l->same, &entry, sizeof(entry));
+		return l->same.err;
+	}
 	if (!usable_key(e, alias, entry.key_len))
 		return 0;
 	r = alias_normalise(alias, entry.key_len, key, &len);

@@ -26,6 +26,34 @@ size_t modname_copy(char *to, const char *file)
 	return n;
 }
 
+#define EACH_BYTE(b) (0x0101010101010101u * (uint64_t)(b))
+
+/* Has a word a byte of this value? */
+static inline uint64_t has_byte(uint64_t word, unsigned char b)
+{
+	uint64_t x = word ^ EACH_BYTE(b);
+
+	return (x - EACH_BYTE(1)) & ~x & EACH_BYTE(0x80);
+}
+
+bool alias_is_plain(const char *alias, size_t len)
+{
+	uint64_t found = 0, word;
+
+	if (len > ALIAS_MAX)
+		return false;
+	for (; len >= 8; len -= 8, alias += 8) {
+		memcpy(&word, alias, 8);
+		found |= has_byte(word, '-') | has_byte(word, '[') | has_byte(word, ']') |
+			 (word & EACH_BYTE(0x80));
+	}
+	word = 0;
+	memcpy(&word, alias, len);
+	found |= has_byte(word, '-') | has_byte(word, '[') | has_byte(word, ']') |
+		 (word & EACH_BYTE(0x80));
+	return !found;
+}
+
 int alias_normalise(const char *alias, size_t len, char *to, size_t *ret_len)
 {
 	bool changed = len > ALIAS_MAX, inside = false;
@@ -60,11 +88,15 @@ int alias_normalise(const char *alias, size_t len, char *to, size_t *ret_len)
 
 bool key_is_ascii(const char *key, size_t len)
 {
-	uint8_t all = 0;
+	uint64_t all = 0, word;
 
-	for (size_t i = 0; i < len; i++)
-		all |= (uint8_t)key[i];
-	return all < 0x80;
+	for (; len >= 8; len -= 8, key += 8) {
+		memcpy(&word, key, 8);
+		all |= word;
+	}
+	word = 0;
+	memcpy(&word, key, len);
+	return !((all | word) & EACH_BYTE(0x80));
 }
 
 static inline uint32_t half(const char *p)

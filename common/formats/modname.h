@@ -22,6 +22,8 @@ enum {
 	ALIAS_UNBALANCED, /* brackets do not balance: it cannot be in an index */
 };
 
+/* Is an alias 7-bit, and without a character that normalising looks at? Most are. */
+bool alias_is_plain(const char *alias, size_t len);
 /*
  * '-' to '_' outside of [...]. On 0 the result is in to (room for len + 1 bytes) and its
  * length in *ret_len. Otherwise an enumerator above.

@@ -34,80 +34,92 @@ struct writer {
 	size_t start; /* of the file within out */
 };
 
-static void put_be32(char *to, uint32_t v)
+static char *put_be32(char *to, uint32_t v)
 {
-	to[0] = (char)(v >> 24);
-	to[1] = (char)(v >> 16);
-	to[2] = (char)(v >> 8);
-	to[3] = (char)v;
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+	v = __builtin_bswap32(v);
+#endif
+	memcpy(to, &v, 4);
+	return to + 4;
 }
 
-static uint32_t smallest(const uint32_t *v, size_t from, size_t to)
+static char *put_bytes(char *to, const char *bytes, size_t n)
 {
-	uint32_t least = UINT32_MAX;
+	memcpy(to, bytes, n);
+	to[n] = '\0';
+	return to + n + 1;
+}
+
+static size_t values_size(const struct writer *w, size_t from, size_t to)
+{
+	size_t size = to > from ? 4 : 0;
 
 	for (size_t i = from; i < to; i++)
-		least = MIN(least, v[i]);
-	return least;
+		size += 4 + (size_t)w->e[i].value_len + 1;
+	return size;
 }
 
-static void write_values(struct writer *w, size_t from, size_t to)
+static char *put_values(const struct writer *w, char *at, size_t from, size_t to)
 {
-	buf_be32(w->out, (uint32_t)(to - from));
+	at = put_be32(at, (uint32_t)(to - from));
 	for (size_t i = from; i < to; i++) {
-		const struct trie_entry *e = &w->e[i];
-
-		buf_be32(w->out, e->priority);
-		buf_add(w->out, e->value, e->value_len);
-		buf_char(w->out, '\0');
+		at = put_be32(at, w->e[i].priority);
+		at = put_bytes(at, w->e[i].value, w->e[i].value_len);
 	}
+	return at;
 }
 
-/* Write the keys [lo, hi), which agree up to depth, as one node whose keys split at end. */
+/*
+ * Write the keys [lo, hi), which agree up to end, as a node whose prefix starts at depth.
+ * Returns the reference to it; out->err tells of a failure.
+ */
 static uint32_t write_node(struct writer *w, size_t lo, size_t hi, uint32_t depth, uint32_t end)
 {
-	uint32_t at = (uint32_t)(w->out->len - w->start);
-	size_t values = lo, table = 0;
-	uint8_t first = 0;
+	uint32_t ref = (uint32_t)(w->out->len - w->start);
+	size_t values = lo, size = end - depth + 1, table = 0;
+	uint8_t first = 0, last = 0;
+	char *at;
 
-	if (end > depth) {
-		buf_add(w->out, w->e[lo].key + depth, end - depth);
-		buf_char(w->out, '\0');
-		at |= PREFIX;
-	}
 	while (values < hi && w->e[values].key_len == end)
 		values++;
 	if (values < hi) {
-		uint8_t last = (uint8_t)w->e[hi - 1].key[end];
-		size_t n;
-
 		first = (uint8_t)w->e[values].key[end];
-		n = 4 * ((size_t)last - first + 1);
-		buf_char(w->out, (char)first);
-		buf_char(w->out, (char)last);
-		table = w->out->len;
-		if (buf_reserve(w->out, n)) {
-			memset(w->out->data + table, 0, n);
-			w->out->len += n;
-		}
-		at |= CHILDREN;
+		last = (uint8_t)w->e[hi - 1].key[end];
+		size += 2 + 4 * ((size_t)last - first + 1);
+	}
+	size += values_size(w, lo, values);
+	at = buf_reserve(w->out, size);
+	if (!at)
+		return 0;
+	if (end > depth) {
+		at = put_bytes(at, w->e[lo].key + depth, end - depth);
+		ref |= PREFIX;
+	}
+	if (values < hi) {
+		*at++ = (char)first;
+		*at++ = (char)last;
+		table = (size_t)(at - w->out->data);
+		memset(at, 0, 4 * ((size_t)last - first + 1));
+		at += 4 * ((size_t)last - first + 1);
+		ref |= CHILDREN;
 	}
 	if (values > lo) {
-		write_values(w, lo, values);
-		at |= VALUES;
+		at = put_values(w, at, lo, values);
+		ref |= VALUES;
 	}
+	w->out->len = (size_t)(at - w->out->data);
 	for (size_t i = values, next; i < hi && !w->out->err; i = next) {
+		uint32_t child = w->e[i].key_len;
 		uint8_t c = (uint8_t)w->e[i].key[end];
-		uint32_t child;
 
+		/* keys agree beyond end while they share the character there */
 		for (next = i + 1; next < hi && w->common[next] > end; next++)
-			;
-		child = next - i == 1 ? w->e[i].key_len : smallest(w->common, i + 1, next);
+			child = MIN(child, w->common[next]);
 		child = write_node(w, i, next, end + 1, child);
 		if (!w->out->err)
 			put_be32(w->out->data + table + 4 * (size_t)(c - first), child);
 	}
-	return at;
+	return ref;
 }
 
 static uint32_t common_length(const struct trie_entry *a, const struct trie_entry *b)

@@ -103,7 +103,7 @@ class Chooser:
         }
         if rng.random() < .1:
             facts['versions_as'] = rng.choice(('ext', 'both'))
-        if self.pitfalls and rng.random() < .02:
+        if self.pitfalls and rng.random() < .004:
             facts['aliases'].append(f'name\xe9-{numbers()}')
         if rng.random() < .04:
             facts['drop'] = [rng.choice(('.modinfo', '.symtab', '__versions', '.strtab', '__ksymtab_strings'))]

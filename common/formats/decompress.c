@@ -19,7 +19,8 @@
 
 #include "formats/decompress.h"
 
-#define KEEP_MAX ((size_t)64 << 20)
+#define KEEP_MAX ((size_t)4 << 20) /* few modules are larger */
+#define CLAIM_FACTOR 16u /* a claimed size is believed up to so many times the input */
 
 struct decoder {
 	uint8_t *out;
@@ -99,12 +100,28 @@ static int out_double(struct decoder *d)
 	return out_grow(d, MIN(MAX(d->cap * 2, (size_t)1 << 18), DECOMPRESS_MAX));
 }
 
+/* Make room for the size that the input claims: right, it saves growing; a lie costs little. */
+static int out_claim(struct decoder *d, uint64_t claim, size_t len)
+{
+	return out_grow(d, (size_t)MIN(claim, MIN((uint64_t)len * CLAIM_FACTOR, DECOMPRESS_MAX)));
+}
+
 #if WITH_ZSTD
 static int decode_zstd(struct decoder *d, const void *data, size_t len, size_t *ret_len)
 {
+	unsigned long long claim = ZSTD_getFrameContentSize(data, len);
 	ZSTD_inBuffer in = {data, len, 0};
-	ZSTD_outBuffer out = {d->out, d->cap, 0};
+	ZSTD_outBuffer out = {0};
 	size_t hint = 1;
+
+	if (claim < ZSTD_CONTENTSIZE_ERROR && claim < DECOMPRESS_MAX) {
+		int r = out_claim(d, claim + 1, len);
+
+		if (r)
+			return r;
+	}
+	out.dst = d->out;
+	out.size = d->cap;
 
 	if (!d->zstd)
 		d->zstd = ZSTD_createDCtx();
@@ -200,13 +217,13 @@ static int decode_gzip(struct decoder *d, const uint8_t *data, size_t len, size_
 		d->gzip = libdeflate_alloc_decompressor();
 	if (!d->gzip)
 		return -ENOMEM;
-	/* The last four bytes claim the size; a lie costs a doubling or nothing. */
+	/* the last four bytes claim the size */
 	if (len >= 18)
 		memcpy(&claim, data + len - 4, 4);
 #if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
 	claim = __builtin_bswap32(claim);
 #endif
-	r = out_grow(d, MIN((size_t)claim, MIN(len * 16, DECOMPRESS_MAX)));
+	r = out_claim(d, claim, len);
 	if (r)
 		return r;
 	while (len > 0) {

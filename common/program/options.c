@@ -20,6 +20,7 @@ enum {
 	OPT_JSON,
 	OPT_STATS,
 	OPT_WAIT,
+	OPT_KEEP_DIRECTORY,
 };
 
 static const char short_options[] = "nm:o:C:j:eE:F:P:wxqvVh";
@@ -45,6 +46,7 @@ static const struct option long_options[] = {
 	{"json", no_argument, NULL, OPT_JSON},
 	{"stats", no_argument, NULL, OPT_STATS},
 	{"wait", required_argument, NULL, OPT_WAIT},
+	{"keep-directory", no_argument, NULL, OPT_KEEP_DIRECTORY},
 	{"quiet", no_argument, NULL, 'q'},
 	{"verbose", no_argument, NULL, 'v'},
 	{"version", no_argument, NULL, 'V'},
@@ -77,6 +79,7 @@ static void help(void)
 	      "  -j, --jobs N           threads that read modules (default: all processors)\n"
 	      "      --wait SECONDS     how long to wait for another run (default: 60)\n"
 	      "      --no-sync          do not wait until the indexes are on the disk\n"
+	      "      --keep-directory   leave the directory of a kernel that has no files any more\n"
 	      "\n"
 	      "  -e, --errsyms          report symbols that no module and no kernel has\n"
 	      "  -E, --symvers FILE     the kernel's symbols and CRCs: a Module.symvers\n"
@@ -207,6 +210,9 @@ static bool take_option(struct options *o, int c, int *ret_status)
 		return true;
 	case 'x':
 		o->errexit = true;
+		return true;
+	case OPT_KEEP_DIRECTORY:
+		o->keep_directory = true;
 		return true;
 	case OPT_NO_SYNC:
 		o->no_sync = true;

@@ -16,6 +16,7 @@ enum exit_status {
 struct options {
 	bool dry_run, full, verify, no_sync, json, stats, quiet;
 	bool errsyms, errexit, warn;
+	bool keep_directory; /* of a kernel that is gone: the caller knows whose it is */
 	unsigned verbose;
 	unsigned jobs;
 	unsigned wait_ms;

@@ -253,7 +253,8 @@ static int remove_leftovers(struct session *s, const struct target *t, const cha
 	if (r < 0)
 		return r;
 	unlinkat(s->store_dir, store, 0);
-	unlinkat(t->root->fd, t->dir, AT_REMOVEDIR); /* only if nothing else is in it */
+	if (!s->o->keep_directory) /* and only if nothing else is in it */
+		unlinkat(t->root->fd, t->dir, AT_REMOVEDIR);
 	return 1;
 }
 

@@ -6,7 +6,8 @@
  * take blocks of directories off a shared counter and write into lists of their own.
  *
  * Why stats of files are taken even below an unchanged directory: writing into a file, or
- * touching it, leaves its directory as it was.
+ * touching it, leaves its directory as it was. So does whatever happens to what a link leads
+ * to: a directory with links that are no modules now is listed every time.
  */
 
 #include <dirent.h>
@@ -44,6 +45,7 @@ struct lister {
 	struct buf dirs;  /* struct found_dir */
 	struct buf files; /* struct scan_file */
 	struct buf next;  /* struct work_dir: for the next round */
+	bool doubtful;    /* the directory at hand has a link that may become a module's */
 	dev_t dev;        /* of the last directory, and whether its stats are trusted */
 	bool dev_known, dev_trusted;
 	int err;
@@ -205,27 +207,6 @@ static void add_file(struct scanning *s, struct lister *l, const char *name, mod
 	buf_add(&l->files, &f, sizeof(f));
 }
 
-/* The names are known: only their stats are taken. */
-static void stat_known(struct scanning *s, struct lister *l, int fd, const char *path, dir_row d,
-	bool trusted)
-{
-	const struct tables *old = s->o->old;
-
-	for (mod_row m = old->dirs[d].first; m < old->dirs[d + 1].first; m++) {
-		const char *name = str_of(old, old->mods[m].file);
-		struct stat st;
-		bool is_link = false;
-		int r = stat_entry(s, fd, path, name, &st, &is_link);
-
-		if (r < 0)
-			tell(s, is_link ? EVENT_LINK_DANGLING : EVENT_MODULE_VANISHED, path, name, r);
-		else if (S_ISREG(st.st_mode))
-			add_file(s, l, name, m, &st, is_link, trusted);
-		else
-			tell(s, EVENT_FILE_TYPE, path, name, 0);
-	}
-}
-
 static void add_subdir(struct scanning *s, struct lister *l, const char *dir, const char *name,
 	bool is_link)
 {
@@ -247,6 +228,30 @@ static void add_subdir(struct scanning *s, struct lister *l, const char *dir, co
 		buf_add(&l->next, &w, sizeof(w));
 }
 
+/* The names are known: only their stats are taken. */
+static void stat_known(struct scanning *s, struct lister *l, int fd, const char *path, dir_row d,
+	bool trusted)
+{
+	const struct tables *old = s->o->old;
+
+	for (mod_row m = old->dirs[d].first; m < old->dirs[d + 1].first; m++) {
+		const char *name = str_of(old, old->mods[m].file);
+		struct stat st;
+		bool is_link = false;
+		int r = stat_entry(s, fd, path, name, &st, &is_link);
+
+		l->doubtful |= is_link && (r < 0 || !S_ISREG(st.st_mode));
+		if (r < 0)
+			tell(s, is_link ? EVENT_LINK_DANGLING : EVENT_MODULE_VANISHED, path, name, r);
+		else if (S_ISREG(st.st_mode))
+			add_file(s, l, name, m, &st, is_link, trusted);
+		else if (S_ISDIR(st.st_mode))
+			add_subdir(s, l, path, name, is_link);
+		else
+			tell(s, EVENT_FILE_TYPE, path, name, 0);
+	}
+}
+
 static void list_entry(struct scanning *s, struct lister *l, int fd, const struct work_dir *w,
 	const struct dirent *e, bool trusted)
 {
@@ -263,6 +268,7 @@ static void list_entry(struct scanning *s, struct lister *l, int fd, const struc
 	if (e->d_type == DT_REG && !is_module)
 		return;
 	r = stat_entry(s, fd, w->path, e->d_name, &st, &is_link);
+	l->doubtful |= is_link && (r < 0 || !is_module || !S_ISREG(st.st_mode));
 	if (r == -ENOENT && !is_link)
 		return; /* gone since it was listed */
 	if (r < 0) {
@@ -352,13 +358,14 @@ static void scan_dir(struct scanning *s, struct lister *l, const struct work_dir
 	}
 	f.thread = (unsigned)(l - s->listers);
 	f.d.first = (uint32_t)vec_len(&l->files, struct scan_file);
+	l->doubtful = false;
 	if (same)
 		stat_known(s, l, fd, w->path, w->old, trusted);
 	else
 		list_dir(s, l, fd, w, trusted);
 	if (!*w->path)
 		f.d.stamp = (struct stamp){0};
-	else if (f.d.stamp.ctime >= s->racy_limit)
+	else if (l->doubtful || f.d.stamp.ctime >= s->racy_limit)
 		f.d.flags |= ROW_RACY;
 	f.n_files = (uint32_t)vec_len(&l->files, struct scan_file) - f.d.first;
 	buf_add(&l->dirs, &f, sizeof(f));

@@ -101,7 +101,7 @@ static int out_double(struct decoder *d)
 }
 
 /* Make room for the size that the input claims: right, it saves growing; a lie costs little. */
-static int out_claim(struct decoder *d, uint64_t claim, size_t len)
+static inline int out_claim(struct decoder *d, uint64_t claim, size_t len)
 {
 	return out_grow(d, (size_t)MIN(claim, MIN((uint64_t)len * CLAIM_FACTOR, DECOMPRESS_MAX)));
 }
@@ -273,6 +273,7 @@ int decompress(struct decoder *d, const void *data, size_t len, const uint8_t **
 		break;
 #endif
 	default:
+		*ret_len = 0;
 		break;
 	}
 	if (r == 0)

@@ -210,7 +210,7 @@ static void describe(int r, struct run *run, unsigned timeout, char *buf, size_t
 
 static void warn_once(struct plugin *p, const char *what, const char *cause)
 {
-	LOG(p->warned ? RPMLOG_INFO : RPMLOG_WARNING, "%s: %s", what, cause);
+	LOG(p->warned ? RPMLOG_INFO : RPMLOG_WARNING, "%s%s", what, cause);
 	p->warned = true;
 }
 
@@ -218,7 +218,7 @@ static void report_success(struct plugin *p, struct run *run)
 {
 	/* What it says when all went well is about single modules, unless asked for. */
 	if (run->len > 0 && !rpmIsDebug())
-		warn_once(p, "not all is well with the modules", last_line(run));
+		warn_once(p, "", last_line(run));
 	if (run->len > 0)
 		LOG(RPMLOG_DEBUG, "%s", run->output);
 	if (p->changes.n > 0)
@@ -236,7 +236,7 @@ static void report_failure(struct plugin *p, bool inside, int r, struct run *run
 	if (r < 0 && inside && in_chroot(p))
 		LOG(RPMLOG_DEBUG, "%s: %s", p->options.program, cause);
 	else
-		warn_once(p, "module indexes may be out of date", cause);
+		warn_once(p, "module indexes may be out of date: ", cause);
 	p->hopeless = r == RUN_TIMEOUT;
 }
 

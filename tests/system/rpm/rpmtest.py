@@ -208,7 +208,7 @@ def parse_trace(prefix):
             if match and line.endswith(' = 0'):
                 argv = re.findall(r'"((?:[^"\\]|\\.)*)"', match[2])
                 run = None
-                if os.path.basename(match[1]) in ('kmp-depmod', 'depmod'):
+                if os.path.basename(match[1]) in ('kmp-depmod', 'depmod') and '-V' not in argv:
                     run = Run([match[1]] + argv[1:], float(stamp))
                     runs.append(run)
                 continue
@@ -318,6 +318,29 @@ class Root:
 
     def rpm(self, *arguments, **more):
         return self.run('rpm', '--root', self.path, *arguments, **more)
+
+    def add_rpm(self):
+        """rpm and the plugin in the root itself, for pivoted()."""
+        for tool in ('rpm', 'mount', 'umount'):
+            self.copy(shutil.which(tool), 'usr/bin/' + tool)
+        self.copy(plugin(), os.path.relpath(plugin(), '/'))
+        config = subprocess.run(['rpm', '-E', '%_rpmconfigdir'], stdout=subprocess.PIPE, text=True, check=True).stdout.strip()
+        os.mkdir(self / 'usr/lib/rpm')
+        for name in ('macros', 'rpmrc', 'platform'):
+            subprocess.run(['cp', '-a', f'{config}/{name}', self / 'usr/lib/rpm/'], check=True)
+        shutil.copy(os.path.join(self.home, '.rpmmacros'), self / '.rpmmacros')
+        os.mkdir(self / 'proc')
+
+    def pivoted(self, *command):
+        """Runs it with the root as the machine's own, its mounts shared with others as systemd makes them. Returns its
+        result, and the mounts that are there when it has ended."""
+        script = ('mount --make-rprivate / && mount --bind "$1" "$1" && cd "$1" && mkdir -p old && pivot_root . old && '
+                  'exec /usr/bin/busybox sh -c \'umount -l /old && mount -t proc proc /proc && mount --make-rshared / && '
+                  'cat /proc/self/mountinfo && echo ---; "$@"; status=$?; '
+                  'echo ---; cat /proc/self/mountinfo; exit $status\' "$@"')
+        result = self.run('unshare', '--mount', 'env', 'HOME=/', 'sh', '-c', script, 'sh', self.path, *command)
+        before, result.output, after = ([*result.output.split('---\n'), '', ''])[:3]
+        return result, before == after and before != ''
 
     def start(self, *command):
         return subprocess.Popen(command, env=self.environment(), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,

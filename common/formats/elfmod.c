@@ -15,10 +15,13 @@
 
 #include <elf.h>
 
+#include "base/buf.h"
 #include "formats/elfmod.h"
 
 #define SPAN_SLACK 65536u /* read the gap between two sections rather than seek over it */
 #define MODVERSION_SIZE 64u
+#define CRC_PREFIX "__crc_"
+#define CRC_PREFIX_LEN (sizeof(CRC_PREFIX) - 1)
 
 const char *elfmod_status_text(enum elfmod_status s)
 {
@@ -34,15 +37,6 @@ const char *elfmod_status_text(enum elfmod_status s)
 	};
 
 	return (unsigned)s < ELFMOD_STATUS_MAX ? texts[s] : "is unreadable";
-}
-
-static uint64_t get(const struct elfmod *m, const uint8_t *p, unsigned size)
-{
-	uint64_t v = 0;
-
-	for (unsigned i = 0; i < size; i++)
-		v |= (uint64_t)p[i] << 8 * (m->msb ? size - 1 - i : i);
-	return v;
 }
 
 static inline uint16_t get16(const struct elfmod *m, const uint8_t *p)
@@ -62,9 +56,14 @@ static inline uint32_t get32(const struct elfmod *m, const uint8_t *p)
 }
 
 /* A field that is a word: 4 bytes in ELF32, 8 in ELF64. */
-static uint64_t get_word(const struct elfmod *m, const uint8_t *p)
+static inline uint64_t get_word(const struct elfmod *m, const uint8_t *p)
 {
-	return get(m, p, m->elf32 ? 4 : 8);
+	uint64_t v;
+
+	if (m->elf32)
+		return get32(m, p);
+	memcpy(&v, p, 8);
+	return m->msb == (__BYTE_ORDER__ == __ORDER_BIG_ENDIAN__) ? v : __builtin_bswap64(v);
 }
 
 static bool in_range(const struct elfmod *m, uint64_t off, uint64_t len)
@@ -83,18 +82,21 @@ static int load(struct elfmod *m, uint64_t off, uint64_t len, const uint8_t **re
 }
 
 struct section {
-	uint64_t name;
 	uint64_t off;
 	uint64_t size;
 	bool nobits; /* occupies no bytes of the file */
 };
 
+static const uint8_t *section_header(const struct elfmod *m, unsigned i)
+{
+	return m->headers + (size_t)i * (m->elf32 ? sizeof(Elf32_Shdr) : sizeof(Elf64_Shdr));
+}
+
 /* False if the section's bytes are not in the file; depmod then skips it. */
 static bool section_get(const struct elfmod *m, unsigned i, struct section *ret)
 {
-	const uint8_t *h = m->headers + (size_t)i * (m->elf32 ? 40u : 64u);
+	const uint8_t *h = section_header(m, i);
 
-	ret->name = get32(m, h);
 	ret->nobits = get32(m, h + 4) == SHT_NOBITS;
 	ret->off = get_word(m, h + (m->elf32 ? 16 : 24));
 	ret->size = get_word(m, h + (m->elf32 ? 20 : 32));
@@ -159,8 +161,9 @@ static enum wanted wanted_section(const char *name)
 		[W_STRTAB] = ".strtab",
 	};
 
-	/* Nearly all sections of a module are something else. */
-	if (name[0] != '.' && name[0] != '_')
+	/* nearly all sections of a module are something else */
+	if (!((name[0] == '.' && (name[1] == 'm' || name[1] == 's')) ||
+		    (name[0] == '_' && name[1] == '_')))
 		return W_MAX;
 	for (unsigned i = 0; i < W_MAX; i++)
 		if (str_eq(name, names[i]))
@@ -223,13 +226,11 @@ static int load_sections(struct elfmod *m, const char *names, uint64_t names_len
 	int r;
 
 	for (unsigned i = 1; i < m->n_sections; i++) {
+		uint32_t name = get32(m, section_header(m, i));
+		enum wanted w = name < names_len ? wanted_section(names + name) : W_MAX;
 		struct section s;
-		enum wanted w;
 
-		if (!section_get(m, i, &s) || s.name >= names_len)
-			continue;
-		w = wanted_section(names + s.name);
-		if (w == W_MAX || have[w])
+		if (w == W_MAX || have[w] || !section_get(m, i, &s))
 			continue;
 		have[w] = true;
 		if (!s.nobits)
@@ -280,6 +281,7 @@ struct walk {
 	const struct elfmod_ops *ops;
 	void *arg;
 	size_t names; /* bytes of names and values handed out */
+	struct buf exports, needs; /* u32: places in .symtab */
 	/* the section that the last CRC lay in */
 	unsigned crc_section;
 	struct span crcs;
@@ -405,54 +407,62 @@ static int resolve_crc(struct walk *w, const struct symbol *s, uint32_t *ret)
 	return 0;
 }
 
-static bool is_crc_name(const char *name)
+/* sparc's global registers look undefined and are not. */
+static bool is_need(const struct elfmod *m, const struct symbol *s)
 {
-	return name[0] == '_' && memcmp(name, "__crc_", 6) == 0;
+	return s->section == SHN_UNDEF &&
+	       !((m->machine == EM_SPARC || m->machine == EM_SPARCV9) &&
+		       ELF64_ST_TYPE(s->info) == STT_SPARC_REGISTER);
 }
 
 /*
- * Exports by __crc_ symbols. Returns how many there are through *ret_n; none if a name
- * leads out of the string table, since depmod then looks at __ksymtab_strings.
+ * Find the symbols that count, in one pass over all. A name that leads out of the string table
+ * makes depmod ignore all __crc_ symbols; that of an undefined symbol, all needs.
  */
-static int count_crc_symbols(const struct elfmod *m, size_t n, size_t *ret_n)
+static int sort_symbols(struct walk *w, size_t n)
 {
-	size_t found = 0;
+	const struct elfmod *m = w->m;
+	const char *names = (const char *)m->strtab.p;
+	bool exports_ok = true, needs_ok = true;
 
 	for (size_t i = 1; i < n; i++) {
+		uint32_t at = (uint32_t)i;
 		struct symbol s;
 
 		symbol_get(m, i, &s);
 		if (s.name_off >= m->strtab.n) {
-			*ret_n = 0;
-			return 0;
+			exports_ok = false;
+			needs_ok = needs_ok && !is_need(m, &s);
+			continue;
 		}
-		if (m->strtab.n - s.name_off > 6 &&
-			is_crc_name((const char *)m->strtab.p + s.name_off))
-			found++;
+		if (m->strtab.n - s.name_off > CRC_PREFIX_LEN && names[s.name_off] == '_' &&
+			memcmp(names + s.name_off, CRC_PREFIX, CRC_PREFIX_LEN) == 0)
+			buf_add(&w->exports, &at, sizeof(at));
+		if (is_need(m, &s))
+			buf_add(&w->needs, &at, sizeof(at));
 	}
-	*ret_n = found;
-	return 0;
+	if (!exports_ok)
+		w->exports.len = 0;
+	if (!needs_ok)
+		w->needs.len = 0;
+	return w->exports.err ? w->exports.err : w->needs.err;
 }
 
-static int walk_exports(struct walk *w, size_t n_symbols)
+static int walk_exports(struct walk *w)
 {
-	const struct elfmod *m = w->m;
-	const char *names = (const char *)m->strtab.p;
-	size_t left;
-	int r = count_crc_symbols(m, n_symbols, &left);
+	const uint32_t *at = vec_data(&w->exports, uint32_t);
+	size_t n = vec_len(&w->exports, uint32_t);
 
-	if (r || left == 0)
-		return r ? r : walk_ksymtab(w);
-	for (size_t i = 1; left > 0; i++) {
+	if (n == 0)
+		return walk_ksymtab(w);
+	for (size_t i = 0; i < n; i++) {
 		struct symbol s;
 		uint32_t crc;
 		size_t len;
+		int r;
 
-		symbol_get(m, i, &s);
-		if (m->strtab.n - s.name_off <= 6 || !is_crc_name(names + s.name_off))
-			continue;
-		left--;
-		s.name = names + s.name_off + 6;
+		symbol_get(w->m, at[i], &s);
+		s.name = (const char *)w->m->strtab.p + s.name_off + CRC_PREFIX_LEN;
 		len = strlen(s.name);
 		r = spend(w, len);
 		if (!r)
@@ -465,33 +475,17 @@ static int walk_exports(struct walk *w, size_t n_symbols)
 	return 0;
 }
 
-static bool is_need(const struct elfmod *m, const struct symbol *s)
+static int walk_needs(struct walk *w)
 {
-	if (s->section != SHN_UNDEF)
-		return false;
-	/* sparc's global registers look undefined and are not */
-	return !((m->machine == EM_SPARC || m->machine == EM_SPARCV9) &&
-		 ELF64_ST_TYPE(s->info) == STT_SPARC_REGISTER);
-}
+	const uint32_t *at = vec_data(&w->needs, uint32_t);
 
-static int walk_needs(struct walk *w, size_t n_symbols)
-{
-	const struct elfmod *m = w->m;
-	struct symbol s;
-
-	for (size_t i = 1; i < n_symbols; i++) {
-		symbol_get(m, i, &s);
-		if (is_need(m, &s) && s.name_off >= m->strtab.n)
-			return 0; /* depmod then believes no need at all */
-	}
-	for (size_t i = 1; i < n_symbols; i++) {
+	for (size_t i = 0; i < vec_len(&w->needs, uint32_t); i++) {
+		struct symbol s;
 		size_t len;
 		int r;
 
-		symbol_get(m, i, &s);
-		if (!is_need(m, &s))
-			continue;
-		s.name = (const char *)m->strtab.p + s.name_off;
+		symbol_get(w->m, at[i], &s);
+		s.name = (const char *)w->m->strtab.p + s.name_off;
 		len = strlen(s.name);
 		if (len == 0)
 			continue;
@@ -521,7 +515,7 @@ static int walk_versions(struct walk *w)
 		r = spend(w, len);
 		if (!r)
 			r = w->ops->version(w->arg, name, len,
-				(uint32_t)get(m, m->versions.p + off, crc_len), false);
+				(uint32_t)get_word(m, m->versions.p + off), false);
 		if (r)
 			return r;
 	}
@@ -552,29 +546,37 @@ static int walk_ext_versions(struct walk *w)
 	return 0;
 }
 
+static int walk_symbols(struct walk *w, size_t n)
+{
+	int exported, r;
+
+	if (w->m->strtab.p[w->m->strtab.n - 1] != '\0')
+		return ELFMOD_BAD_EXPORTS; /* its last name does not end */
+	r = sort_symbols(w, n);
+	if (r)
+		return r;
+	exported = walk_exports(w);
+	if (exported && exported != ELFMOD_BAD_EXPORTS)
+		return exported;
+	r = walk_needs(w);
+	if (!r)
+		r = walk_versions(w);
+	if (!r)
+		r = walk_ext_versions(w);
+	return r ? r : exported;
+}
+
 int elfmod_walk(struct elfmod *m, const struct elfmod_ops *ops, void *arg)
 {
 	struct walk w = {.m = m, .ops = ops, .arg = arg};
 	size_t entry = m->elf32 ? sizeof(Elf32_Sym) : sizeof(Elf64_Sym);
-	bool symbols = m->symtab.n > 0 && m->strtab.n > 0 && m->symtab.n % entry == 0;
-	int exported, r;
+	int r = walk_info(&w);
 
-	r = walk_info(&w);
-	if (r)
-		return r;
-	if (symbols && m->strtab.p[m->strtab.n - 1] != '\0')
-		return ELFMOD_BAD_EXPORTS; /* its last name does not end */
-	exported = symbols ? walk_exports(&w, m->symtab.n / entry) : walk_ksymtab(&w);
-	if (exported && exported != ELFMOD_BAD_EXPORTS)
-		return exported;
-	if (symbols) {
-		r = walk_needs(&w, m->symtab.n / entry);
-		if (!r)
-			r = walk_versions(&w);
-		if (!r)
-			r = walk_ext_versions(&w);
-		if (r)
-			return r;
-	}
-	return exported;
+	if (r == 0 && m->symtab.n > 0 && m->strtab.n > 0 && m->symtab.n % entry == 0)
+		r = walk_symbols(&w, m->symtab.n / entry);
+	else if (r == 0)
+		r = walk_ksymtab(&w);
+	buf_done(&w.exports);
+	buf_done(&w.needs);
+	return r;
 }

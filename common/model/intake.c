@@ -78,7 +78,7 @@ static uint32_t pair_hash_of(struct intake *in, uint32_t id)
 static bool set_room(struct intake *in, struct id_set *set,
 	uint32_t (*hash_of)(struct intake *in, uint32_t id))
 {
-	uint32_t mask = set->mask ? set->mask * 2 + 1 : 4095;
+	uint32_t mask = set->mask ? set->mask * 4 + 3 : 4095;
 	uint32_t *slots;
 
 	if (set->slots && set->n * 2 <= set->mask)
@@ -123,8 +123,10 @@ str_id intake_string(struct intake *in, const char *s, size_t len)
 	end = vec_push(&in->str_off, uint32_t);
 	buf_add(&in->str_hash, &hash, sizeof(hash));
 	vec_push(&in->marks, struct mark);
-	if (!end || intake_error(in))
+	if (!end || in->text.err || in->str_hash.err || in->marks.err || in->text.len > INT32_MAX) {
+		intake_error(in);
 		return 0;
+	}
 	*end = (uint32_t)in->text.len;
 	in->str_set.slots[at] = ++in->str_set.n;
 	return in->str_set.n - 1;

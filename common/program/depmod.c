@@ -23,6 +23,7 @@
 #include "base/mark.h"
 #include "engine/kernels.h"
 #include "engine/update.h"
+#include "formats/modname.h"
 #include "program/depmod.h"
 #include "program/session.h"
 
@@ -109,6 +110,22 @@ static const char *full_path(const struct depmod *d, const char *path, struct bu
 	return b->err ? path : b->data;
 }
 
+/* With -n depmod prints the text files and makes no other, so these it does not notice. */
+static bool about_bin_files(const struct event *e)
+{
+	switch (e->kind) {
+	case EVENT_ALIAS_BRACKETS:
+	case EVENT_KEY_ASCII:
+	case EVENT_KEY_DUPLICATE:
+	case EVENT_BUILTIN_LINE:
+		return true;
+	case EVENT_LIST_MISSING:
+		return str_starts(e->path, "modules.builtin");
+	default:
+		return false;
+	}
+}
+
 static void on_event(void *arg, const struct event *e)
 {
 	const struct depmod *d = arg;
@@ -116,7 +133,10 @@ static void on_event(void *arg, const struct event *e)
 	const char *detail = e->detail ? e->detail : "";
 	const char *why = e->err ? strerror(-e->err) : "";
 	const char *path = full_path(d, e->path, &b);
+	struct stat st;
 
+	if (d->show && about_bin_files(e))
+		return;
 	switch (e->kind) {
 	case EVENT_MODULE_BAD:
 		say(PRIO_ERROR, "failed to load symbols from %s: %s", path,
@@ -147,7 +167,7 @@ static void on_event(void *arg, const struct event *e)
 		say(PRIO_WARNING, "duplicate module %s:\n%s", e->path, detail);
 		break;
 	case EVENT_SYMBOLS_LINE:
-		say(PRIO_ERROR, d->symvers ? "%s:%u Invalid symbol version %s" : "%s:%u: invalid line: %s",
+		say(PRIO_ERROR, d->symvers ? "%s:%u Invalid symbol version %s" : "%s:%u: invalid line: %s\n",
 			e->path, e->line, detail);
 		break;
 	case EVENT_DIR_UNREADABLE:
@@ -160,7 +180,8 @@ static void on_event(void *arg, const struct event *e)
 		say(PRIO_ERROR, "failed %s: %s", path, strerror(ELOOP));
 		break;
 	case EVENT_FILE_TYPE:
-		say(PRIO_ERROR, "unsupported file type %s", path);
+		say(PRIO_ERROR, "unsupported file type %s: %o", path,
+			stat(path, &st) < 0 ? 0 : st.st_mode & S_IFMT);
 		break;
 	case EVENT_TREE_LIMIT:
 		say(PRIO_ERROR, "path is too long %s", path);
@@ -542,7 +563,7 @@ static void show_needs(const struct depmod *d, const struct update *u)
 			sym_key k = resolved_look(&u->r, sym);
 
 			/* direct dependencies are in the order of the first need of each */
-			if (k == ID_NONE || u->r.owner[k] != direct.ids[next])
+			if (u->r.owner[k] != direct.ids[next])
 				continue;
 			next++;
 			path_of(d, u, u->r.owner[k], &to);
@@ -586,12 +607,35 @@ static void append_stats(const struct update *u)
 
 /* --- the run --- */
 
+/* The operand is there before, as the same file, not another of its module's name. */
+static bool file_again(const struct depmod *d, size_t file)
+{
+	for (size_t i = 0; i < file; i++)
+		if (str_eq(d->files[i], d->files[file]))
+			return true;
+	return false;
+}
+
+static void say_again(const char *path, int err)
+{
+	char name[PATH_MAX];
+
+	if (strlen(path) >= sizeof(name))
+		return;
+	modname_copy(name, last_part(path));
+	say(PRIO_ERROR, "hash_add_unique %s: %s", name, strerror(-err));
+}
+
 static int failed(const struct depmod *d, const struct update *u, int err)
 {
 	if (err > 0)
 		return EXIT_FAILURE; /* a cycle: reported */
 	if (d->n_files && err != -ENOMEM) {
-		say(PRIO_FATAL, err == -EEXIST ? "could not add module %s: %s" : "could not create module %s: %s",
+		bool again = err == -EEXIST && file_again(d, u->bad_file);
+
+		if (again)
+			say_again(d->files[u->bad_file], err);
+		say(PRIO_FATAL, "could not %s module %s: %s", again ? "add" : "create",
 			d->files[u->bad_file], strerror(-err));
 	} else if (err == -ENOENT || err == -ENOTDIR || err == -EACCES) {
 		say(PRIO_ERROR, "could not open directory %s: %s", d->dirname, strerror(-err));
@@ -626,7 +670,7 @@ static int run(struct depmod *d, const struct vmlinux *vmlinux)
 		.store_name = name,
 		.donor_dir = d->store,
 		.keep_store = d->show,
-		.repeat_warnings = true,
+		.repeat_warnings = !d->quick,
 		.temp_id = d->lock < 0 ? (unsigned)getpid() : 0,
 		.check = vmlinux,
 		.n_files = d->n_files,
@@ -670,6 +714,18 @@ static int load_vmlinux(struct depmod *d, struct vmlinux *v)
 	return r;
 }
 
+/* -A compares with the time of modules.dep first, and says so if it cannot. */
+static void look_for_dep(const struct depmod *d)
+{
+	_cleanup_(closep) int dir = open(d->dirname, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	struct stat st;
+
+	if (dir < 0)
+		say(PRIO_ERROR, "could not open directory %s: %s", d->dirname, strerror(errno));
+	else if (fstatat(dir, "modules.dep", &st, 0) < 0)
+		say(PRIO_ERROR, "could not fstatat(%s, modules.dep): %s", d->dirname, strerror(errno));
+}
+
 static int main_run(struct depmod *d)
 {
 	_cleanup_(vmlinux_done) struct vmlinux vmlinux = {0};
@@ -682,6 +738,8 @@ static int main_run(struct depmod *d)
 	}
 	if (d->quick && d->show)
 		return EXIT_SUCCESS;
+	if (d->quick)
+		look_for_dep(d);
 	set_target(d);
 	if (check && load_vmlinux(d, &vmlinux) < 0)
 		return EXIT_FAILURE;

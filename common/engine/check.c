@@ -63,59 +63,65 @@ void vmlinux_done(struct vmlinux *v)
 	buf_done(&v->entries);
 }
 
-enum { NOWHERE, IN_VMLINUX };
+/* What vmlinux has of each key. */
+struct in_vmlinux {
+	uint32_t crc;
+	bool there;
+};
 
-/* Where each string of the table is as a symbol of vmlinux, and with which CRC. */
-static int place_vmlinux(const struct resolved *r, const struct vmlinux *v, uint8_t *where,
-	uint32_t *crc)
+struct extra_key {
+	const char *name;
+	sym_key key;
+};
+
+static int extra_cmp(const void *a, const void *b)
+{
+	return strcmp(((const struct extra_key *)a)->name, ((const struct extra_key *)b)->name);
+}
+
+static int place_vmlinux(const struct resolved *r, const struct vmlinux *v, struct in_vmlinux *where)
 {
 	const struct vmlinux_symbol *s = vec_data(&v->entries, struct vmlinux_symbol);
+	_cleanup_(freep) struct extra_key *extra = calloc((size_t)r->n_extra + 1, sizeof(*extra));
 
+	if (!extra)
+		return -ENOMEM;
+	for (uint32_t i = 0; i < r->n_extra; i++)
+		extra[i] = (struct extra_key){r->extra[i], r->t->n.strings + i};
+	qsort(extra, r->n_extra, sizeof(*extra), extra_cmp);
 	for (size_t i = 0; i < vec_len(&v->entries, struct vmlinux_symbol); i++) {
-		const char *name = v->names.data + s[i].name;
+		struct extra_key want = {.name = v->names.data + s[i].name}, *found = NULL;
 		bool equal;
-		str_id id = tables_find_str(r->t, name, strlen(name), &equal);
+		sym_key k = tables_find_str(r->t, want.name, strlen(want.name), &equal);
 
-		for (uint32_t k = 0; !equal && k < r->n_extra; k++)
-			if (str_eq(r->extra[k], name)) {
-				id = r->t->n.strings + k;
-				equal = true;
-			}
 		if (!equal)
-			continue;
-		where[id] = IN_VMLINUX;
-		crc[id] = s[i].crc;
+			found = bsearch(&want, extra, r->n_extra, sizeof(*extra), extra_cmp);
+		if (equal || found)
+			where[equal ? k : found->key] = (struct in_vmlinux){s[i].crc, true};
 	}
 	return 0;
 }
 
 int check_symbols(const struct resolved *r, const struct vmlinux *v, struct buf *ret)
 {
-	_cleanup_(freep) uint8_t *where = calloc((size_t)r->n_keys + 1, 1);
-	_cleanup_(freep) uint32_t *crc = calloc((size_t)r->n_keys + 1, sizeof(*crc));
+	_cleanup_(freep) struct in_vmlinux *vmlinux = calloc((size_t)r->n_keys + 1, sizeof(*vmlinux));
 	const struct tables *t = r->t;
+	int err = vmlinux ? place_vmlinux(r, v, vmlinux) : -ENOMEM;
 
-	if (!where || !crc)
-		return -ENOMEM;
-	place_vmlinux(r, v, where, crc);
+	if (err < 0)
+		return err;
 	for (mod_idx i = 0; i < r->n; i++) {
 		const struct mod *m = &t->mods[r->row[i]];
 
 		for (uint32_t n = m->needs; n < m[1].needs; n++) {
 			struct sym_crc want = t->pairs[NEED_PAIR(t->needs[n])];
 			sym_key k = resolved_look(r, want.sym);
-			struct problem p = {.mod = i, .sym = want.sym, .want = want.crc};
+			bool owned = r->owner[k] != ID_NONE;
+			struct problem p = {.mod = i, .sym = want.sym, .want = want.crc,
+				.have = owned ? r->owner_crc[k] : vmlinux[k].crc,
+				.crc = owned || vmlinux[k].there};
 
-			if (t->needs[n] & NEED_WEAK)
-				continue;
-			if (k != ID_NONE && r->owner[k] != ID_NONE)
-				p.have = r->owner_crc[k];
-			else if (k != ID_NONE && where[k] == IN_VMLINUX)
-				p.have = crc[k];
-			else
-				k = ID_NONE;
-			p.crc = k != ID_NONE;
-			if (p.crc && (!v->has_crcs || p.have == p.want))
+			if ((t->needs[n] & NEED_WEAK) || (p.crc && (!v->has_crcs || p.have == p.want)))
 				continue;
 			buf_add(ret, &p, sizeof(p));
 		}

@@ -120,6 +120,7 @@ static int rename_all(const struct publish_options *o, struct published *p)
 			p->failed = i;
 			return neg_errno();
 		}
+		p->n_replaced++;
 	}
 	if (o->sync && p->n_written) {
 		p->device_flushes++;

@@ -22,6 +22,7 @@ struct published {
 	bool written[OUT_MAX];
 	bool touched; /* modules.dep got a new mtime, its bytes stayed */
 	unsigned n_written;
+	unsigned n_replaced; /* of these: after an error, not all or even none */
 	unsigned device_flushes;
 	enum output_id failed; /* after an error: which file */
 };

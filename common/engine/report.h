@@ -39,7 +39,7 @@ enum event_kind {
 	/* our own files */
 	EVENT_STORE, /* detail: why remembered facts are not used; err or 0 */
 	EVENT_LOCK,  /* err: working without the lock */
-	EVENT_OUTPUT, /* path, err: an index that could not be written */
+	EVENT_OUTPUT, /* path, err: an index could not be written; number: how many were already */
 };
 
 struct event {

@@ -260,25 +260,23 @@ static str_id first_with(const struct tables *t, unsigned char c)
 	return tables_find_str(t, &s, 1, &equal);
 }
 
-/* The key of a string without its first character; makes one if add. */
-static int key_behind(struct resolved *out, str_id s, bool add, sym_key *ret)
+/*
+ * The key of a string without its first character. Names of one range are unique without it,
+ * too, so only the first n_others extra ones, of another range, can be the same.
+ */
+static sym_key key_behind(struct resolved *out, str_id s, uint32_t n_others)
 {
 	const char *rest = str_of(out->t, s) + 1;
 	bool equal;
+	str_id id = tables_find_str(out->t, rest, strlen(rest), &equal);
 
-	*ret = tables_find_str(out->t, rest, strlen(rest), &equal);
-	if (equal || !add) {
-		*ret = equal ? *ret : ID_NONE;
-		return 0;
-	}
-	for (uint32_t i = 0; i < out->n_extra; i++)
-		if (str_eq(out->extra[i], rest)) {
-			*ret = out->t->n.strings + i;
-			return 0;
-		}
+	if (equal)
+		return id;
+	for (uint32_t i = 0; i < n_others; i++)
+		if (str_eq(out->extra[i], rest))
+			return out->t->n.strings + i;
 	out->extra[out->n_extra] = rest;
-	*ret = out->t->n.strings + out->n_extra++;
-	return 0;
+	return out->t->n.strings + out->n_extra++;
 }
 
 /*
@@ -294,25 +292,25 @@ static int symbol_keys(const struct target *target, struct resolved *out, sym_ke
 	str_id pre_end = prefix == 0xff ? t->n.strings :
 			 prefix         ? first_with(t, (unsigned char)(prefix + 1)) :
 					  0;
-	sym_key *add = NULL;
+	uint32_t n_prefixed;
+	sym_key *add;
 
 	if (dot == dot_end && pre == pre_end)
 		return 0;
 	out->look = ids_new(t->n.strings, 0);
 	add = *ret_add = ids_new(t->n.strings, 0);
-	out->extra = calloc(pre_end - pre + 1, sizeof(*out->extra));
+	out->extra = calloc((size_t)(pre_end - pre) + (dot_end - dot) + 1, sizeof(*out->extra));
 	if (!out->look || !add || !out->extra)
 		return -ENOMEM;
 	for (str_id s = 0; s < t->n.strings; s++)
 		out->look[s] = add[s] = s;
-	for (str_id s = pre; s < pre_end; s++) {
-		key_behind(out, s, true, &add[s]);
-		out->look[s] = add[s];
-	}
+	for (str_id s = pre; s < pre_end; s++)
+		out->look[s] = add[s] = key_behind(out, s, 0);
+	n_prefixed = out->n_extra;
 	for (str_id s = dot; s < dot_end; s++) {
-		key_behind(out, s, false, &out->look[s]);
-		if (out->look[s] != ID_NONE)
-			out->look[s] = out->look[out->look[s]];
+		sym_key k = key_behind(out, s, n_prefixed);
+
+		out->look[s] = k < t->n.strings ? out->look[k] : k;
 	}
 	return 0;
 }
@@ -362,9 +360,7 @@ static int direct_deps(struct resolved *out)
 	if (!stamp || !pair_owner || !out->direct_off)
 		return -ENOMEM;
 	for (uint32_t p = 0; p < t->n.pairs; p++) {
-		sym_key k = resolved_look(out, t->pairs[p].sym);
-
-		pair_owner[p] = k == ID_NONE ? ID_NONE : out->owner[k];
+		pair_owner[p] = out->owner[resolved_look(out, t->pairs[p].sym)];
 	}
 	for (mod_idx i = 0; i < out->n; i++) {
 		const struct mod *m = &t->mods[out->row[i]];

@@ -27,11 +27,11 @@ struct resolved {
 	mod_idx *idx;   /* [row]; ID_NONE: hidden by another of its name */
 	mod_row *first_of; /* [row] -> the winner of its name; itself if it won */
 	uint32_t n_keys;
-	const char **extra;   /* symbols that are no string of the table: only with -P */
+	const char **extra;   /* keys that are no string of the table: behind a '.' or -P's C */
 	uint32_t n_extra;
 	mod_idx *owner;       /* [key]; ID_NONE: no module exports it */
 	uint32_t *owner_crc;  /* [key] */
-	sym_key *look;        /* [string] -> key to look up, or ID_NONE; NULL: all are their own */
+	sym_key *look;        /* [string] -> key to look up; NULL: all are their own */
 	uint32_t *direct_off, *direct; /* [idx]: what it needs, in order of its needs */
 	uint32_t *deps_off, *deps;     /* [idx]: all that, transitively, in load order */
 };
@@ -60,7 +60,7 @@ static inline struct id_range resolved_direct(const struct resolved *r, mod_idx 
 }
 
 const char *resolved_key_name(const struct resolved *r, sym_key k);
-/* The key under which a needed symbol is looked up, or ID_NONE if nothing can have it. */
+/* The key under which a needed symbol is looked up. */
 static inline sym_key resolved_look(const struct resolved *r, str_id sym)
 {
 	return r->look ? r->look[sym] : sym;

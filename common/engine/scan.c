@@ -13,7 +13,6 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <time.h>
@@ -45,7 +44,8 @@ struct lister {
 	struct buf dirs;  /* struct found_dir */
 	struct buf files; /* struct scan_file */
 	struct buf next;  /* struct work_dir: for the next round */
-	bool doubtful;    /* the directory at hand has a link that may become a module's */
+	struct buf events; /* struct scan_event */
+	bool doubtful;    /* the directory at hand has entries that may become modules unseen */
 	dev_t dev;        /* of the last directory, and whether its stats are trusted */
 	bool dev_known, dev_trusted;
 	int err;
@@ -63,7 +63,6 @@ struct scanning {
 	uint32_t n_work;
 	_Atomic uint32_t taken;
 	_Atomic uint32_t n_dirs;
-	pthread_mutex_t report;
 };
 
 int64_t scan_racy_limit(void)
@@ -74,14 +73,17 @@ int64_t scan_racy_limit(void)
 	return timespec_ns(now);
 }
 
-static void tell(struct scanning *s, enum event_kind kind, const char *dir, const char *name, int err)
+static void tell(struct lister *l, enum event_kind kind, const char *dir, const char *name, int err)
 {
 	char path[PATH_MAX + NAME_MAX];
+	int n = snprintf(path, sizeof(path), "%s%s%s", dir, *dir && *name ? "/" : "", name);
+	struct scan_event e = {.kind = kind, .err = err,
+		.path = arena_strdup(l->names, path, MIN((size_t)n, sizeof(path) - 1))};
 
-	snprintf(path, sizeof(path), "%s%s%s", dir, *dir && *name ? "/" : "", name);
-	pthread_mutex_lock(&s->report);
-	report_event(s->t->report, .kind = kind, .kver = s->t->kver, .path = path, .err = err);
-	pthread_mutex_unlock(&s->report);
+	if (e.path)
+		buf_add(&l->events, &e, sizeof(e));
+	else
+		l->err = -ENOMEM;
 }
 
 static struct stamp stamp_of(const struct stat *st)
@@ -173,6 +175,20 @@ static bool dir_is_link(struct scanning *s, const char *path)
 	return is_link;
 }
 
+/* Where we lack memory or descriptors, what is there cannot be known: that is no fault of the tree. */
+static void failed(struct lister *l, int err)
+{
+	if (err == -ENOMEM || err == -EMFILE || err == -ENFILE)
+		l->err = err;
+}
+
+static void unreadable(struct lister *l, const char *dir, int err)
+{
+	failed(l, err);
+	l->doubtful = true;
+	tell(l, EVENT_DIR_UNREADABLE, dir, "", err);
+}
+
 /* --- files --- */
 
 static void classify(const struct scanning *s, bool trusted, struct scan_file *f)
@@ -215,7 +231,7 @@ static void add_subdir(struct scanning *s, struct lister *l, const char *dir, co
 	int n = snprintf(path, sizeof(path), "%s%s%s", dir, *dir ? "/" : "", name);
 
 	if (n > PATH_LEN_MAX || atomic_fetch_add(&s->n_dirs, 1) >= DIRS_MAX) {
-		tell(s, EVENT_TREE_LIMIT, dir, name, 0);
+		tell(l, EVENT_TREE_LIMIT, dir, name, 0);
 		return;
 	}
 	w.old = s->o->old ? tables_find_dir(s->o->old, path) : ID_NONE;
@@ -240,15 +256,17 @@ static void stat_known(struct scanning *s, struct lister *l, int fd, const char 
 		bool is_link = false;
 		int r = stat_entry(s, fd, path, name, &st, &is_link);
 
-		l->doubtful |= is_link && (r < 0 || !S_ISREG(st.st_mode));
+		l->doubtful |= r < 0 || (is_link && !S_ISREG(st.st_mode));
 		if (r < 0)
-			tell(s, is_link ? EVENT_LINK_DANGLING : EVENT_MODULE_VANISHED, path, name, r);
+			failed(l, r);
+		if (r < 0)
+			tell(l, is_link ? EVENT_LINK_DANGLING : EVENT_MODULE_VANISHED, path, name, r);
 		else if (S_ISREG(st.st_mode))
 			add_file(s, l, name, m, &st, is_link, trusted);
 		else if (S_ISDIR(st.st_mode))
 			add_subdir(s, l, path, name, is_link);
 		else
-			tell(s, EVENT_FILE_TYPE, path, name, 0);
+			tell(l, EVENT_FILE_TYPE, path, name, 0);
 	}
 }
 
@@ -268,15 +286,17 @@ static void list_entry(struct scanning *s, struct lister *l, int fd, const struc
 	if (e->d_type == DT_REG && !is_module)
 		return;
 	r = stat_entry(s, fd, w->path, e->d_name, &st, &is_link);
-	l->doubtful |= is_link && (r < 0 || !is_module || !S_ISREG(st.st_mode));
 	if (r == -ENOENT && !is_link)
 		return; /* gone since it was listed */
+	l->doubtful |= r < 0 || (is_link && (!is_module || !S_ISREG(st.st_mode)));
 	if (r < 0) {
-		tell(s, is_link ? EVENT_LINK_DANGLING : EVENT_DIR_UNREADABLE, w->path, e->d_name, r);
+		failed(l, r);
+		tell(l, is_link ? EVENT_LINK_DANGLING : EVENT_DIR_UNREADABLE, w->path, e->d_name, r);
 	} else if (S_ISDIR(st.st_mode)) {
 		add_subdir(s, l, w->path, e->d_name, is_link);
 	} else if (!S_ISREG(st.st_mode)) {
-		tell(s, EVENT_FILE_TYPE, w->path, e->d_name, 0);
+		tell(l, EVENT_FILE_TYPE, w->path, e->d_name, 0);
+		l->doubtful = true;
 	} else if (is_module) {
 		mod_row old = w->old == ID_NONE ? ID_NONE : tables_find_mod(s->o->old, w->old, e->d_name);
 
@@ -302,7 +322,7 @@ static void list_dir(struct scanning *s, struct lister *l, int fd, const struct 
 	struct dirent *e;
 
 	if (!d) {
-		tell(s, EVENT_DIR_UNREADABLE, w->path, "", neg_errno());
+		unreadable(l, w->path, neg_errno());
 		closep(&copy);
 		return;
 	}
@@ -313,7 +333,7 @@ static void list_dir(struct scanning *s, struct lister *l, int fd, const struct 
 		list_entry(s, l, fd, w, e, trusted);
 	}
 	if (errno)
-		tell(s, EVENT_DIR_UNREADABLE, w->path, "", neg_errno());
+		unreadable(l, w->path, neg_errno());
 	closedir(d);
 	n = vec_len(&l->files, struct scan_file) - before;
 	if (n)
@@ -341,9 +361,16 @@ static void scan_dir(struct scanning *s, struct lister *l, const struct work_dir
 	struct stat st;
 	bool trusted, same;
 
+	f.thread = (unsigned)(l - s->listers);
+	f.d.first = (uint32_t)vec_len(&l->files, struct scan_file);
 	if (fd < 0 || fstat(fd, &st) < 0) {
-		if (!old || (fd != -ENOENT && fd != -ENOTDIR))
-			tell(s, EVENT_DIR_UNREADABLE, w->path, "", fd < 0 ? fd : neg_errno());
+		int err = fd < 0 ? fd : neg_errno();
+
+		if (!old || (err != -ENOENT && err != -ENOTDIR))
+			unreadable(l, w->path, err);
+		/* remembered, with a stat that no directory has, it is looked at again */
+		if (err != -ENOENT && err != -ENOTDIR)
+			buf_add(&l->dirs, &f, sizeof(f));
 		return;
 	}
 	trusted = trusted_dev(l, fd, st.st_dev);
@@ -353,11 +380,9 @@ static void scan_dir(struct scanning *s, struct lister *l, const struct work_dir
 	       stamp_eq(&old->stamp, &f.d.stamp);
 	if (!same && *w->path && (w->is_link || (old && dir_is_link(s, w->path))) &&
 		is_loop(s, w->path, &st)) {
-		tell(s, EVENT_LINK_LOOP, w->path, "", 0);
+		tell(l, EVENT_LINK_LOOP, w->path, "", 0);
 		return;
 	}
-	f.thread = (unsigned)(l - s->listers);
-	f.d.first = (uint32_t)vec_len(&l->files, struct scan_file);
 	l->doubtful = false;
 	if (same)
 		stat_known(s, l, fd, w->path, w->old, trusted);
@@ -399,7 +424,7 @@ static int first_round(struct scanning *s, struct buf *work)
 		if (*w.path == '/')
 			buf_add(work, &w, sizeof(w));
 		else
-			tell(s, EVENT_DIR_UNREADABLE, w.path, "", -EINVAL);
+			tell(&s->listers[0], EVENT_DIR_UNREADABLE, w.path, "", -EINVAL);
 	}
 	for (w.old = 0; old && s->o->believe_dirs && w.old < old->n.dirs; w.old++) {
 		bool listed = false;
@@ -420,8 +445,10 @@ static int next_round(struct scanning *s, struct buf *work)
 		struct lister *l = &s->listers[i];
 
 		buf_add(work, l->next.data, l->next.len);
-		if (l->next.err || l->dirs.err || l->files.err || l->err)
+		if (l->next.err || l->dirs.err || l->files.err || l->events.err)
 			return -ENOMEM;
+		if (l->err)
+			return l->err;
 		l->next.len = 0;
 	}
 	return work->err;
@@ -446,6 +473,21 @@ static int scan_rounds(struct scanning *s)
 static int dir_cmp(const void *a, const void *b)
 {
 	return strcmp(((const struct found_dir *)a)->d.path, ((const struct found_dir *)b)->d.path);
+}
+
+static int event_cmp(const void *a, const void *b)
+{
+	return strcmp(((const struct scan_event *)a)->path, ((const struct scan_event *)b)->path);
+}
+
+static int gather_events(struct scanning *s, struct scan *ret)
+{
+	for (unsigned i = 0; i < s->n_threads; i++)
+		buf_add(&ret->events, s->listers[i].events.data, s->listers[i].events.len);
+	if (ret->events.len)
+		qsort(ret->events.data, vec_len(&ret->events, struct scan_event),
+			sizeof(struct scan_event), event_cmp);
+	return ret->events.err;
 }
 
 static int gather(struct scanning *s, struct scan *ret)
@@ -513,7 +555,7 @@ static int list_file(struct scanning *s, struct arena *mem, const char *path, st
 		path[strspn(path, "/") + skip] == '/')
 		rel = path + strspn(path, "/") + skip + 1;
 	slash = strrchr(rel, '/');
-	ret->dir = slash ? arena_strdup(mem, rel, (size_t)(slash - rel)) : "";
+	ret->dir = slash == rel ? "/" : slash ? arena_strdup(mem, rel, (size_t)(slash - rel)) : "";
 	ret->file = (struct scan_file){.name = slash ? slash + 1 : rel, .stamp = stamp_of(&st)};
 	if (!ret->dir)
 		return -ENOMEM;
@@ -637,15 +679,24 @@ static void listers_free(struct scanning *s)
 		buf_done(&s->listers[i].dirs);
 		buf_done(&s->listers[i].files);
 		buf_done(&s->listers[i].next);
+		buf_done(&s->listers[i].events);
 	}
 	free(s->listers);
+}
+
+void scan_report(const struct target *t, const struct scan *s)
+{
+	const struct scan_event *e = vec_data(&s->events, struct scan_event);
+
+	for (size_t i = 0; i < vec_len(&s->events, struct scan_event); i++, e++)
+		report_event(t->report, .kind = e->kind, .kver = t->kver, .path = e->path, .err = e->err);
 }
 
 int scan_tree(const struct target *t, const struct depmodd *c, const struct scan_options *o,
 	struct scan *ret)
 {
 	struct scanning s = {.t = t, .c = c, .o = o, .n_threads = MAX(t->jobs, 1u),
-		.racy_limit = scan_racy_limit(), .report = PTHREAD_MUTEX_INITIALIZER};
+		.racy_limit = scan_racy_limit()};
 	struct scan out = {.n_names = s.n_threads};
 	_cleanup_(closep) int top = root_openat(t->root, t->dir, O_RDONLY | O_DIRECTORY, 0);
 	int r = 0;
@@ -663,6 +714,8 @@ int scan_tree(const struct target *t, const struct depmodd *c, const struct scan
 		r = scan_rounds(&s);
 	if (r == 0)
 		r = gather(&s, &out);
+	if (r == 0)
+		r = gather_events(&s, &out);
 	listers_free(&s);
 	if (r < 0) {
 		scan_done(&out);
@@ -678,6 +731,7 @@ void scan_done(struct scan *s)
 {
 	for (unsigned i = 0; s->names && i < s->n_names; i++)
 		arena_done(&s->names[i]);
+	buf_done(&s->events);
 	free(s->names);
 	free(s->dirs);
 	free(s->files);

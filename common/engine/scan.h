@@ -9,6 +9,7 @@
  */
 
 #include "base/arena.h"
+#include "base/buf.h"
 #include "engine/target.h"
 #include "formats/depmodd.h"
 #include "model/tables.h"
@@ -48,6 +49,13 @@ struct scan_dir {
 	struct stamp stamp;
 };
 
+/* What was found odd, for scan_report(). */
+struct scan_event {
+	enum event_kind kind;
+	const char *path;
+	int err;
+};
+
 struct scan {
 	struct scan_dir *dirs; /* sorted by path; one more, a sentinel */
 	uint32_t n_dirs;
@@ -56,6 +64,7 @@ struct scan {
 	bool changed;    /* the set of files or directories is not the remembered one */
 	bool stats_moved; /* stats of files or directories differ from the remembered ones */
 	int64_t newest_mtime; /* of all module files */
+	struct buf events; /* struct scan_event, by path */
 	struct arena *names; /* one for each thread; paths and names live here */
 	unsigned n_names;
 };
@@ -72,7 +81,7 @@ struct scan_options {
 /*
  * Scan the target's tree and the external directories of c. Returns 0, -ENOENT if the
  * kernel's directory is missing, -ENOMEM, or another errno of opening it. What cannot be
- * read inside is reported and left out.
+ * read inside is left out, and noted for scan_report().
  */
 int scan_tree(const struct target *t, const struct depmodd *c, const struct scan_options *o,
 	struct scan *ret);
@@ -83,6 +92,8 @@ int scan_tree(const struct target *t, const struct depmodd *c, const struct scan
  */
 int scan_list(const struct target *t, const char *const *files, size_t n,
 	const struct scan_options *o, struct scan *ret, size_t *ret_bad);
+/* Report what was found odd, in the order of paths. */
+void scan_report(const struct target *t, const struct scan *s);
 void scan_done(struct scan *s);
 
 /*

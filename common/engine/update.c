@@ -311,7 +311,8 @@ static bool differs_on_disk(int outdir, enum output_id id, const struct buf *wan
 static void report_output(const struct run *run, enum output_id id, int err)
 {
 	report_event(run->t->report, .kind = EVENT_OUTPUT, .kver = run->t->kver,
-		.path = id < OUT_MAX ? output_names[id] : "", .err = err);
+		.path = id < OUT_MAX ? output_names[id] : "", .err = err,
+		.number = run->u->pub.n_replaced);
 }
 
 static int emit_and_publish(struct run *run, int outdir)
@@ -495,8 +496,12 @@ int update_run(const struct target *t, const struct update_options *o, struct up
 	}
 	outdir = update_open_outdir(t, o->write);
 	if ((all_same(&ret->scan) ? !ret->scan.changed : facts_same(ret)) &&
-		outputs_intact(&run, outdir))
+		outputs_intact(&run, outdir)) {
+		if (o->repeat_warnings)
+			scan_report(t, &ret->scan);
 		return finish_idle(&run);
+	}
+	scan_report(t, &ret->scan); /* what is odd about a tree is said when it is indexed anew */
 	run.counting = *t;
 	run.report = *t->report;
 	run.counting.report = &(struct report){.event = count_event, .arg = &run};

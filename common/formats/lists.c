@@ -5,17 +5,24 @@
 #include "formats/lists.h"
 #include "formats/modname.h"
 
+/* A line that depmod's buffer would not hold whole, with its newline, cuts the list off. */
+static bool is_cut(const char *line, const char *nl)
+{
+	return !nl || nl - line > PATH_MAX - 2 || (*line && memchr(line, '\0', (size_t)(nl - line)));
+}
+
 int lists_order(const char *text, size_t len, lists_line_fn fn, void *arg, unsigned *ret_line)
 {
 	const char *end = text + len;
+	unsigned number = 0;
 
-	if (len > 0 && end[-1] != '\n') {
-		unsigned lines = 1;
-
-		for (size_t i = 0; i < len; i++)
-			lines += text[i] == '\n';
-		*ret_line = lines;
-		return -EBADMSG;
+	for (const char *p = text, *nl; p < end; p = nl + 1) {
+		nl = memchr(p, '\n', (size_t)(end - p));
+		number++;
+		if (is_cut(p, nl)) {
+			*ret_line = number;
+			return -EBADMSG;
+		}
 	}
 	for (const char *nl; text < end; text = nl + 1) {
 		int r;

@@ -8,8 +8,9 @@
 #include "base/buf.h"
 
 /*
- * Lines of modules.order, without their newline. Nothing is called for a list whose last
- * line lacks its newline: -EBADMSG then, *ret_line its number.
+ * Lines of modules.order, without their newline. Nothing is called for a list with a line
+ * that lacks its newline, has a NUL in it or is longer than a path: -EBADMSG then, *ret_line
+ * its number.
  */
 typedef int (*lists_line_fn)(void *arg, const char *line, size_t len);
 int lists_order(const char *text, size_t len, lists_line_fn fn, void *arg, unsigned *ret_line);

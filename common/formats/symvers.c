@@ -3,11 +3,11 @@
 
 #define LINE_MAX_LEN 10240u /* longer lines are cut, as depmod does */
 
-/* Copy the next line without its newline. Returns what is left of text. */
+/* Copy the next line with its newline. Returns what is left of text. */
 static const char *next_line(const char *text, const char *end, char line[LINE_MAX_LEN])
 {
 	const char *nl = memchr(text, '\n', (size_t)(end - text));
-	size_t n = (size_t)((nl ? nl : end) - text), keep = MIN(n, (size_t)LINE_MAX_LEN - 1);
+	size_t n = (size_t)((nl ? nl + 1 : end) - text), keep = MIN(n, (size_t)LINE_MAX_LEN - 1);
 
 	memcpy(line, text, keep);
 	line[keep] = '\0';
@@ -30,6 +30,7 @@ int symvers_parse(const char *text, size_t len, symvers_fn fn, symvers_bad_fn ba
 		crc = strtok_r(line, " \t", &save);
 		name = crc ? strtok_r(NULL, " \t", &save) : NULL;
 		where = name ? strtok_r(NULL, " \t", &save) : NULL;
+		/* a place that ends its line is not depmod's vmlinux: older formats lack the rest */
 		if (!where || !str_eq(where, "vmlinux"))
 			continue;
 		value = strtoull(crc, &rest, 16);
@@ -70,6 +71,7 @@ int sysmap_parse(const char *text, size_t len, char prefix, symvers_fn fn,
 		if (!str_starts(name, mark))
 			continue;
 		name += sizeof(mark) - 1;
+		name[strcspn(name, "\n")] = '\0';
 		r = fn(arg, name, strlen(name), 0);
 		if (r)
 			return r;

@@ -209,7 +209,8 @@ void tables_path(const struct tables *t, mod_row m, struct buf *to)
 
 	if (str_len(t, d->path)) {
 		buf_add(to, str_of(t, d->path), str_len(t, d->path));
-		buf_char(to, '/');
+		if (to->len && to->data[to->len - 1] != '/')
+			buf_char(to, '/');
 	}
 	buf_add(to, str_of(t, t->mods[m].file), str_len(t, t->mods[m].file));
 }

@@ -119,7 +119,7 @@ static void describe(const struct event *e, struct buf *b)
 		buf_printf(b, "twice in the index: %s", detail);
 		break;
 	case EVENT_SYMBOLS_LINE:
-		buf_printf(b, "line %u cannot be read: %s", e->line, detail);
+		buf_printf(b, "line %u cannot be read: %.*s", e->line, (int)strcspn(detail, "\n"), detail);
 		break;
 	case EVENT_DIR_UNREADABLE:
 		buf_str(b, "cannot be read; left out");
@@ -166,7 +166,10 @@ static void describe(const struct event *e, struct buf *b)
 		buf_str(b, "working without the lock");
 		break;
 	case EVENT_OUTPUT:
-		buf_str(b, "cannot be written; the indexes stay as they are");
+		if (e->number)
+			buf_printf(b, "cannot be written; %u indexes are new, the others old", e->number);
+		else
+			buf_str(b, "cannot be written; the indexes stay as they are");
 		break;
 	}
 	if (e->err)

@@ -337,11 +337,13 @@ static void find_lost(struct planning *pl, const struct old_state *old)
 			bool equal;
 			str_id o;
 
-			if ((t->needs[n] & NEED_WEAK) || (now != ID_NONE && r->owner[now] != ID_NONE))
+			if ((t->needs[n] & NEED_WEAK) || r->owner[now] != ID_NONE)
 				continue;
 			o = tables_find_str(old->r.t, str_of(t, sym), str_len(t, sym), &equal);
-			then = equal ? resolved_look(&old->r, o) : ID_NONE;
-			if (then != ID_NONE && old->r.owner[then] != ID_NONE)
+			if (!equal)
+				continue;
+			then = resolved_look(&old->r, o);
+			if (old->r.owner[then] != ID_NONE)
 				add_symbol(pl, i, sym, NULL);
 		}
 	}

@@ -32,12 +32,15 @@ static int list_value(void *arg, const char *key, size_t key_len, uint32_t prior
 	return b->err;
 }
 
-/* Do two indexes have the same keys with the same values and priorities? */
+/*
+ * Do two indexes have the same keys with the same values and priorities? Another order of
+ * the nodes does not change the size.
+ */
 static bool same_content(const struct buf *a, const struct buf *b)
 {
 	_cleanup_(buf_done) struct buf x = {0}, y = {0};
 
-	return trie_walk(a->data, a->len, list_value, &x) == 0 &&
+	return a->len == b->len && trie_walk(a->data, a->len, list_value, &x) == 0 &&
 	       trie_walk(b->data, b->len, list_value, &y) == 0 && x.len == y.len &&
 	       (x.len == 0 || memcmp(x.data, y.data, x.len) == 0);
 }

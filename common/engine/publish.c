@@ -18,14 +18,12 @@
 #include "engine/publish.h"
 #include "engine/scan.h"
 
-#define TEMP_SUFFIX ".kmp-new"
-
 static void temp_name(char to[64], enum output_id id, unsigned temp_id)
 {
 	if (temp_id)
-		snprintf(to, 64, "%s" TEMP_SUFFIX ".%u", output_names[id], temp_id);
+		snprintf(to, 64, "%s" PUBLISH_SUFFIX ".%u", output_names[id], temp_id);
 	else
-		snprintf(to, 64, "%s" TEMP_SUFFIX, output_names[id]);
+		snprintf(to, 64, "%s" PUBLISH_SUFFIX, output_names[id]);
 }
 
 static struct stamp stamp_of(const struct stat *st)
@@ -62,8 +60,6 @@ static int write_temp(const struct publish_options *o, enum output_id id, const 
 	int r;
 
 	temp_name(temp, id, o->temp_id);
-	if (unlinkat(o->dirfd, temp, 0) < 0 && errno != ENOENT)
-		return neg_errno();
 	fd = openat(o->dirfd, temp, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
 	if (fd < 0)
 		return neg_errno();
@@ -189,6 +185,8 @@ void publish_begin(const struct publish_options *o, struct publisher *ret)
 	*ret = (struct publisher){.o = o, .pub = {.failed = OUT_MAX}};
 	for (unsigned i = 0; i < OUT_MAX; i++)
 		ret->fds[i] = -1;
+	if (!o->temp_id)
+		publish_clean(o->dirfd);
 }
 
 int publish_take(void *publisher, enum output_id id, const struct buf *data)
@@ -262,16 +260,22 @@ bool published_intact(int dirfd, const struct store_head *known, int64_t newest_
 	return true;
 }
 
+void publish_clean(int dirfd)
+{
+	char temp[64];
+
+	for (unsigned i = 0; i < OUT_MAX; i++) {
+		temp_name(temp, i, 0);
+		unlinkat(dirfd, temp, 0);
+	}
+}
+
 int publish_remove(int dirfd)
 {
 	int n = 0;
 
+	publish_clean(dirfd);
 	for (unsigned i = 0; i < OUT_MAX; i++) {
-		char temp[64];
-
-		temp_name(temp, i, 0);
-		if (unlinkat(dirfd, temp, 0) < 0 && errno != ENOENT)
-			return neg_errno();
 		if (unlinkat(dirfd, output_names[i], 0) == 0)
 			n++;
 		else if (errno != ENOENT)

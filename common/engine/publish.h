@@ -8,6 +8,9 @@
 #include "engine/emit.h"
 #include "model/store.h"
 
+/* How names of files end that are being written. Without the lock a number follows. */
+#define PUBLISH_SUFFIX ".kmp-new"
+
 struct publish_options {
 	int dirfd;
 	const char *path; /* of that directory on the running system, for labels; or NULL */
@@ -48,5 +51,7 @@ void publish_abort(struct publisher *p);
 /* Is each index on disk still the one that was published, and modules.dep young enough? */
 bool published_intact(int dirfd, const struct store_head *known, int64_t newest_module);
 
+/* Under the lock: remove what a killed run left half-written. */
+void publish_clean(int dirfd);
 /* Remove all indexes and whatever a killed run left. Returns how many there were, or -errno. */
 int publish_remove(int dirfd);

@@ -164,6 +164,8 @@ static int read_compressed(struct reader *r, int fd, const struct mod *old, bool
 		in.in.size = len;
 		in.data = data;
 		row = intake_module(r->intake, &in.in, &err);
+		if (err < 0)
+			return err;
 	}
 	if (r->intake->err || r->intake->mods.err)
 		return r->intake->err ? r->intake->err : -ENOMEM;

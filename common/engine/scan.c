@@ -19,6 +19,7 @@
 
 #include "base/buf.h"
 #include "base/pool.h"
+#include "engine/publish.h"
 #include "engine/scan.h"
 #include "formats/modname.h"
 
@@ -45,6 +46,7 @@ struct lister {
 	struct buf files; /* struct scan_file */
 	struct buf next;  /* struct work_dir: for the next round */
 	struct buf events; /* struct scan_event */
+	bool leftovers;   /* see struct scan */
 	bool doubtful;    /* the directory at hand has entries that may become modules unseen */
 	dev_t dev;        /* of the last directory, and whether its stats are trusted */
 	bool dev_known, dev_trusted;
@@ -327,6 +329,8 @@ static void list_dir(struct scanning *s, struct lister *l, int fd, const struct 
 		return;
 	}
 	while (errno = 0, (e = readdir(d))) {
+		if (!*w->path && str_ends(e->d_name, strlen(e->d_name), PUBLISH_SUFFIX))
+			l->leftovers = true;
 		if (str_eq(e->d_name, ".") || str_eq(e->d_name, "..") ||
 			depmodd_excluded(s->c, e->d_name))
 			continue;
@@ -482,8 +486,10 @@ static int event_cmp(const void *a, const void *b)
 
 static int gather_events(struct scanning *s, struct scan *ret)
 {
-	for (unsigned i = 0; i < s->n_threads; i++)
+	for (unsigned i = 0; i < s->n_threads; i++) {
 		buf_add(&ret->events, s->listers[i].events.data, s->listers[i].events.len);
+		ret->leftovers |= s->listers[i].leftovers;
+	}
 	if (ret->events.len)
 		qsort(ret->events.data, vec_len(&ret->events, struct scan_event),
 			sizeof(struct scan_event), event_cmp);

@@ -63,6 +63,7 @@ struct scan {
 	uint32_t n_files;
 	bool changed;    /* the set of files or directories is not the remembered one */
 	bool stats_moved; /* stats of files or directories differ from the remembered ones */
+	bool leftovers; /* of a killed run are in the kernel's directory */
 	int64_t newest_mtime; /* of all module files */
 	struct buf events; /* struct scan_event, by path */
 	struct arena *names; /* one for each thread; paths and names live here */

@@ -413,12 +413,14 @@ static int scan_and_read(struct run *run)
 }
 
 /* Nothing to publish. The store is written again only to remember stats that moved. */
-static int finish_idle(struct run *run)
+static int finish_idle(struct run *run, int outdir)
 {
 	struct update *u = run->u;
 	int r = 0;
 
 	u->outcome = UPDATE_IDLE;
+	if (run->o->write && u->scan.leftovers && !run->o->temp_id)
+		publish_clean(outdir);
 	if (run->o->write && u->scan.stats_moved) {
 		r = merge(run);
 		lap(run, PHASE_MERGE);
@@ -499,7 +501,7 @@ int update_run(const struct target *t, const struct update_options *o, struct up
 		outputs_intact(&run, outdir)) {
 		if (o->repeat_warnings)
 			scan_report(t, &ret->scan);
-		return finish_idle(&run);
+		return finish_idle(&run, outdir);
 	}
 	scan_report(t, &ret->scan); /* what is odd about a tree is said when it is indexed anew */
 	run.counting = *t;

@@ -45,6 +45,7 @@ struct depmod {
 	char *dir;     /* the same, real and relative to the host's root */
 	char *outname; /* where the indexes go, if not there */
 	bool own;      /* it is a kernel of the host, not a scratch tree */
+	bool output_failed; /* an index could not be written, and the message said so */
 	int lock, store;
 	struct report report;
 	struct target target;
@@ -128,7 +129,7 @@ static bool about_bin_files(const struct event *e)
 
 static void on_event(void *arg, const struct event *e)
 {
-	const struct depmod *d = arg;
+	struct depmod *d = arg;
 	_cleanup_(buf_done) struct buf b = {0};
 	const char *detail = e->detail ? e->detail : "";
 	const char *why = e->err ? strerror(-e->err) : "";
@@ -167,7 +168,7 @@ static void on_event(void *arg, const struct event *e)
 		say(PRIO_WARNING, "duplicate module %s:\n%s", e->path, detail);
 		break;
 	case EVENT_SYMBOLS_LINE:
-		say(PRIO_ERROR, d->symvers ? "%s:%u Invalid symbol version %s" : "%s:%u: invalid line: %s\n",
+		say(PRIO_ERROR, d->symvers ? "%s:%u Invalid symbol version %s" : "%s:%u: invalid line: %s",
 			e->path, e->line, detail);
 		break;
 	case EVENT_DIR_UNREADABLE:
@@ -209,6 +210,7 @@ static void on_event(void *arg, const struct event *e)
 		say(PRIO_ERROR, "Found %u modules in dependency cycles!", e->number);
 		break;
 	case EVENT_OUTPUT:
+		d->output_failed = true;
 		say(PRIO_ERROR, "Could not write index '%s': %s", e->path, why);
 		break;
 	case EVENT_DUPLICATE: /* depmod says nothing of these two */
@@ -628,8 +630,8 @@ static void say_again(const char *path, int err)
 
 static int failed(const struct depmod *d, const struct update *u, int err)
 {
-	if (err > 0)
-		return EXIT_FAILURE; /* a cycle: reported */
+	if (err > 0 || d->output_failed)
+		return EXIT_FAILURE; /* a cycle, or an index: reported */
 	if (d->n_files && err != -ENOMEM) {
 		bool again = err == -EEXIST && file_again(d, u->bad_file);
 
@@ -677,7 +679,7 @@ static int run(struct depmod *d, const struct vmlinux *vmlinux)
 	};
 	int r;
 
-	store_name(d->dir, name);
+	store_name("", d->dir, name);
 	if (d->n_files) {
 		if (!files_absolute(d))
 			return EXIT_FAILURE;
@@ -708,6 +710,9 @@ static int run(struct depmod *d, const struct vmlinux *vmlinux)
 static int load_vmlinux(struct depmod *d, struct vmlinux *v)
 {
 	int r = vmlinux_load(&d->target, d->symvers, d->sysmap, v);
+
+	if (r == -EISDIR)
+		return 0; /* no symbols are in it */
 
 	if (r < 0)
 		say(PRIO_FATAL, "could not load %s: %s", d->symvers ? d->symvers : d->sysmap, strerror(-r));

@@ -185,18 +185,26 @@ static int load_vmlinux(struct session *s)
 	return r;
 }
 
-void store_name(const char *dir, char *ret)
+void store_name(const char *root, const char *dir, char *ret)
 {
-	size_t n = strlen(dir);
+	int n;
 
-	if (n + sizeof(STORE_SUFFIX) > 200)
-		snprintf(ret, NAME_MAX + 1, "%016llx" STORE_SUFFIX,
-			(unsigned long long)digest_hash(dir, n));
-	else
-		snprintf(ret, NAME_MAX + 1, "%s" STORE_SUFFIX, dir);
+	while (*root == '/')
+		root++;
+	n = snprintf(ret, NAME_MAX + 1, "%s%s%s" STORE_SUFFIX, root, *root ? "/" : "", dir);
+	if (n > 200)
+		snprintf(ret, NAME_MAX + 1, "%016llx%016llx" STORE_SUFFIX,
+			(unsigned long long)digest_hash(root, strlen(root)),
+			(unsigned long long)digest_hash(dir, strlen(dir)));
 	for (char *p = ret; *p; p++)
 		if (*p == '/')
 			*p = '!'; /* as sysfs writes such names */
+}
+
+/* One directory named with --store may serve several roots. */
+static void name_store(const struct session *s, const struct kernel *k, char *ret)
+{
+	store_name(s->o->store ? s->root.path : "", k->dir, ret);
 }
 
 /* --- one kernel --- */
@@ -329,7 +337,7 @@ static int run_kernel(struct session *s, const struct kernel *k, struct json_obj
 	};
 	int r;
 
-	store_name(k->dir, store);
+	name_store(s, k, store);
 	r = session_target(s, k, &t, &outdir);
 	if (r == 0)
 		r = touched_of(s, k, &touched);
@@ -379,7 +387,7 @@ static bool has_kernel_of_store(const struct session *s, const char *file)
 	char name[NAME_MAX + 1];
 
 	for (size_t i = 0; i < s->kernels.n; i++) {
-		store_name(s->kernels.list[i].dir, name);
+		name_store(s, &s->kernels.list[i], name);
 		if (str_eq(name, file))
 			return true;
 	}

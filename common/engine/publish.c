@@ -60,6 +60,8 @@ static int write_temp(const struct publish_options *o, enum output_id id, const 
 	int r;
 
 	temp_name(temp, id, o->temp_id);
+	if (o->temp_id)
+		unlinkat(o->dirfd, temp, 0); /* of a killed run of the same number */
 	fd = openat(o->dirfd, temp, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
 	if (fd < 0)
 		return neg_errno();

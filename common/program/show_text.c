@@ -50,6 +50,12 @@ static void show_files(const struct update *u)
 		putchar('\n');
 }
 
+static bool is_empty(const struct plan *p)
+{
+	return !p->added.len && !p->removed.len && !p->changed.len && !p->hidden.len &&
+	       !p->unhidden.len && !p->dependencies.len && !p->symbols.len;
+}
+
 void show_plan(const struct session *s, const struct result *r)
 {
 	const struct update *u = r->update;
@@ -62,11 +68,11 @@ void show_plan(const struct session *s, const struct result *r)
 					"its indexes and facts were removed");
 		return;
 	}
-	if (u->outcome != UPDATE_CHANGED) {
-		printf("%s: up to date\n", r->kernel->kver);
-		return;
-	}
-	printf("%s: %s\n", r->kernel->kver, s->o->dry_run ? "would change" : "changed");
+	if (u->outcome == UPDATE_CHANGED)
+		printf("%s: %s\n", r->kernel->kver, s->o->dry_run ? "would change" : "changed");
+	else
+		printf("%s: %s\n", r->kernel->kver,
+			is_empty(&r->plan) ? "up to date" : "no index would change");
 	show_modules("add", &r->plan.added);
 	show_modules("remove", &r->plan.removed);
 	show_modules("change", &r->plan.changed);

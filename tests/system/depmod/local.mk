@@ -3,4 +3,5 @@
 EXTRA_DIST += tests/system/depmod
 
 TESTS += \
+	tests/system/depmod/conformance \
 	tests/system/depmod/launcher

@@ -22,6 +22,21 @@ static int sh(const char *script, const char *input, unsigned timeout, struct ru
 	return run_program(argv, input, input ? strlen(input) : 0, timeout, run);
 }
 
+static bool is_dead(pid_t pid)
+{
+	char path[32], state = 'Z';
+	FILE *stat;
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", pid);
+	stat = fopen(path, "re");
+	if (stat) {
+		if (fscanf(stat, "%*d (%*[^)]) %c", &state) != 1)
+			state = '?';
+		fclose(stat);
+	}
+	return state == 'Z' || state == 'X';
+}
+
 static void input_and_outputs(void **state)
 {
 	struct run run;
@@ -88,6 +103,26 @@ static void keeps_the_end_of_much_output(void **state)
 	assert_string_equal(run.output + run.len - 5, "last\n");
 }
 
+static void leaves_nobody_behind(void **state)
+{
+	char *rest;
+	struct run run;
+	pid_t pid;
+
+	(void)state;
+	assert_int_equal(sh("echo $$; sleep 60 & echo $!; wait", NULL, 1, &run), RUN_TIMEOUT);
+	pid = (pid_t)strtol(run.output, &rest, 10);
+	assert_true(pid > 1);
+	assert_int_equal(kill(pid, 0), -1);
+	assert_int_equal(errno, ESRCH);
+	/* Its child is init's now, and a zombie at most. */
+	pid = (pid_t)strtol(rest, NULL, 10);
+	assert_true(pid > 1);
+	for (int i = 0; i < 100 && !is_dead(pid); i++)
+		usleep(10000);
+	assert_true(is_dead(pid));
+}
+
 /* A host that blocks and ignores signals, leaks descriptors and has none of the usual
  * three. */
 static void a_host_of_bad_manners(void **state)
@@ -146,6 +181,7 @@ int main(void)
 		cmocka_unit_test(input_and_outputs),
 		cmocka_unit_test(outcomes),
 		cmocka_unit_test(gives_up),
+		cmocka_unit_test(leaves_nobody_behind),
 		cmocka_unit_test(early_death_with_much_input),
 		cmocka_unit_test(keeps_the_end_of_much_output),
 		cmocka_unit_test(a_host_of_bad_manners),

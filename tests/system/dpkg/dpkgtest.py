@@ -1,0 +1,259 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Throw-away Debian systems: made by debootstrap once, copied for each test, entered with chroot.
+
+Each suite runs in a mount namespace of its own, so that whatever is mounted in a system goes with it.
+
+KMP_TEST_RELEASE   the release (default: bookworm)
+KMP_TEST_MIRROR    where from (default: deb.debian.org)
+"""
+import contextlib
+import glob
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+TESTS = os.path.dirname(os.path.dirname(HERE))
+sys.path[:0] = [os.path.join(TESTS, 'lib')]
+
+import debs                                     # noqa: E402
+import traced                                   # noqa: E402
+from expected import CACHE, LISTS, MODULE, Expected     # noqa: E402
+from tap import Tap, skip_all                   # noqa: E402
+
+RELEASE = os.environ.get('KMP_TEST_RELEASE', 'bookworm')
+MIRROR = os.environ.get('KMP_TEST_MIRROR', 'http://deb.debian.org/debian')
+# ours needs the first three, which a minimal system lacks
+INCLUDED = 'kmod,libdeflate0,libjson-c5,zstd'
+SYNC, PROGRAM, DROP_IN = ('usr/libexec/kmp-depmod/dpkg-sync', 'usr/sbin/kmp-depmod', 'usr/libexec/kmp-depmod/depmod')
+STORE, MARKS = 'var/cache/kmp-depmod', 'var/lib/kmp-depmod/dirty'
+SMALL, BIG = '6.1.0-1-small', '6.1.0-2-big'
+# a test's dpkg need not survive a power failure
+FAST = ['--force-unsafe-io']
+
+tap = Tap()
+expected = Expected()
+
+
+def need(*tools):
+    """Ends the suite, with the reason, where it cannot run; else goes on in a new mount namespace."""
+    if os.geteuid() != 0:
+        skip_all('needs root, for chroot')
+    for tool in ('debootstrap', 'dpkg', 'dpkg-buildpackage', 'dh', 'strace', 'unshare') + tools:
+        if not shutil.which(tool):
+            skip_all(f'{tool} is not installed')
+    if not os.environ.get('KMP_TEST_NAMESPACE'):
+        if subprocess.run(['unshare', '-m', 'true'], stderr=subprocess.DEVNULL, check=False).returncode:
+            skip_all('needs a mount namespace, which the system does not allow')
+        os.environ['KMP_TEST_NAMESPACE'] = 'yes'
+        os.execvp('unshare', ['unshare', '-m', '--propagation', 'private', sys.executable, *sys.argv])
+
+
+# --- modules ---------------------------------------------------------------------------------------------------------------
+
+class Source:
+    """A real kernel's modules, compressed with zstd, in slices that do not overlap."""
+
+    def __init__(self):
+        root, self.kver = (subprocess.run([os.path.join(TESTS, 'lib/kernel'), *words], stdout=subprocess.PIPE, text=True,
+                                          check=True).stdout.strip() for words in (('path', 'zst'), ('version',)))
+        self.top = os.path.join(root, 'lib/modules', self.kver)
+        self.all = sorted(os.path.relpath(os.path.join(at, name), self.top) for at, _, names in os.walk(self.top)
+                          for name in names if MODULE.search(name))
+
+    def slice(self, start, n):
+        return self.all[start:start + n]
+
+    def files(self, kver, modules, below='', rotate=0, prefix='lib/modules'):
+        """For a package. rotate: each module has another one's bytes under its name."""
+        rotated = modules[rotate:] + modules[:rotate]
+        return {f'{prefix}/{kver}/{below + os.path.basename(path) if below else path}': os.path.join(self.top, bytes_of)
+                for path, bytes_of in zip(modules, rotated)}
+
+    def lists(self, kver, prefix='lib/modules'):
+        return {f'{prefix}/{kver}/{name}': os.path.join(self.top, name) for name in LISTS
+                if os.path.exists(os.path.join(self.top, name))}
+
+
+source = None       # made by main()
+
+
+# --- systems -----------------------------------------------------------------------------------------------------------------
+
+def copy_tree(tree, to):
+    subprocess.run(['cp', '-a', '--reflink=auto', tree, to], check=True)
+
+
+def image():
+    """The minimal system, made once."""
+    top = os.path.join(CACHE, 'dpkg')
+    with debs.locked(top):
+        place = os.path.join(top, 'system-' + RELEASE)
+        if not os.path.isdir(place):
+            print(f'# debootstrap {RELEASE} from {MIRROR}', flush=True)
+            with tempfile.TemporaryDirectory(dir=top, prefix='.new-') as work:
+                tree = os.path.join(work, 'tree')
+                done = subprocess.run(['debootstrap', '--variant=minbase', '--include=' + INCLUDED, RELEASE, tree, MIRROR],
+                                      stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+                if done.returncode:
+                    skip_all(f'debootstrap failed: {done.stdout.splitlines()[-1:]}')
+                shutil.rmtree(os.path.join(tree, 'var/cache/apt'))
+                os.rename(tree, place)
+    return place
+
+
+class System:
+    def __init__(self, path, base=None, ours=True):
+        self.path = path
+        copy_tree(base or image(), path)
+        # no service is started in a chroot
+        with open(self / 'usr/sbin/policy-rc.d', 'w') as out:
+            out.write('#!/bin/sh\nexit 101\n')
+        os.chmod(out.name, 0o755)
+        self.mount('-t', 'proc', 'proc', self / 'proc')
+        if ours and not base:
+            self.dpkg('-i', debs.own('kmp-depmod'), trace=False, must=True)
+
+    def __truediv__(self, rel):
+        return os.path.join(self.path, rel)
+
+    def mount(self, *words):
+        subprocess.run(['mount', *words], check=True)
+
+    def copy(self, path):
+        """Another system like this one."""
+        subprocess.run(['umount', self / 'proc'], check=True)
+        try:
+            return System(path, base=self.path)
+        finally:
+            self.mount('-t', 'proc', 'proc', self / 'proc')
+
+    # --- commands ----------------------------------------------------------------------------------------------------------
+
+    def environment(self, more=()):
+        return {'PATH': '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin', 'HOME': '/root', 'LC_ALL': 'C.UTF-8',
+                'DEBIAN_FRONTEND': 'noninteractive', **dict(more)}
+
+    def run(self, *command, must=False, env=(), **more):
+        """Runs it in the system, under strace unless told otherwise."""
+        result = traced.run(['chroot', self.path, *command], env=self.environment(env), **more)
+        if must and result.status:
+            sys.exit(f'Bail out! {result}')
+        return result
+
+    def dpkg(self, *arguments, **more):
+        """.debs are named by their paths outside."""
+        return self.run('dpkg', *FAST, *(self.bring(word) for word in arguments), **more)
+
+    def bring(self, word):
+        if not word.endswith('.deb'):
+            return word
+        os.makedirs(self / 'debs', exist_ok=True)
+        inside = '/debs/' + os.path.basename(word)
+        shutil.copy(word, self.path + inside)
+        return inside
+
+    def start(self, *command):
+        return subprocess.Popen(['chroot', self.path, *command], env=self.environment(), stdin=subprocess.DEVNULL,
+                                stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors='replace',
+                                start_new_session=True)
+
+    def sync(self, *arguments, **more):
+        return self.run('/' + SYNC, *arguments, **more)
+
+    # --- what became of it ---------------------------------------------------------------------------------------------------
+
+    def kernels(self):
+        return sorted({name for top in ('lib/modules', 'usr/lib/modules') if os.path.isdir(self / top)
+                       for name in os.listdir(self / top)})
+
+    def modules(self, kver):
+        return [os.path.join(at, name) for at, _, names in os.walk(self / f'lib/modules/{kver}') for name in names
+                if MODULE.search(name)]
+
+    def differing(self, kver):
+        return expected.differing(self.path, kver)
+
+    def marks(self):
+        return sorted(os.listdir(self / MARKS)) if os.path.isdir(self / MARKS) else []
+
+    def stores(self):
+        return sorted(os.listdir(self / STORE)) if os.path.isdir(self / STORE) else []
+
+    def leftovers(self):
+        """Temporary files of ours, and marks."""
+        found = [path for kver in self.kernels() for path in glob.glob(self / f'lib/modules/{kver}/*')
+                 if os.path.isfile(path) and os.path.basename(path) not in LISTS + INDEXES and not MODULE.search(path)]
+        return found + self.marks() + [name for name in self.stores() if not name.endswith('.facts')]
+
+    def state_of(self, package):
+        return subprocess.run(['dpkg-query', '--admindir', self / 'var/lib/dpkg', '-W', '-f', '${db:Status-Status}', package],
+                              stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, check=False).stdout
+
+
+INDEXES = tuple('modules.' + name for name in (
+    'dep', 'dep.bin', 'alias', 'alias.bin', 'softdep', 'weakdep', 'symbols', 'symbols.bin', 'builtin.bin',
+    'builtin.alias.bin', 'devname'))
+
+
+def check(system, result, name, reads, kinds=('program',), kmod=0, status=0, kernels=None):
+    """After each step: what ran and what it read, and the indexes of every kernel against the oracle's.
+
+    reads: how many modules each run of these kinds read; kmod: how many times kmod's own depmod ran.
+    """
+    tap.same(result.status, status, f'{name}: status', result)
+    tap.same(result.reads(*kinds), reads, f'{name}: modules that each run read', result)
+    tap.same(len(result.reads('kmod')), kmod, f"{name}: runs of kmod's depmod", result)
+    settled(system, name, kernels, result)
+
+
+def settled(system, name, kernels=None, *details):
+    """The indexes are right and nothing is left over."""
+    found = system.kernels()
+    if kernels is not None:
+        tap.same(found, sorted(kernels), f'{name}: kernels', *details)
+    wrong = {kver: files for kver in found for files in [system.differing(kver)] if files}
+    tap.same(wrong, {}, f'{name}: indexes', *details)
+    tap.same(system.leftovers(), [], f'{name}: nothing is left over')
+    # the facts of what is there, and of nothing else
+    top = os.path.realpath(system / 'lib/modules')[len(os.path.realpath(system.path)) + 1:].replace('/', '!')
+    tap.same(system.stores(), [f'{top}!{kver}.facts' for kver in found], f'{name}: stores')
+
+
+def wait_for(condition, seconds=30):
+    end = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > end:
+            return False
+        time.sleep(0.01)
+    return True
+
+
+def kill(process):
+    """With everything that it started."""
+    os.killpg(process.pid, signal.SIGKILL)
+    process.communicate()
+
+
+@contextlib.contextmanager
+def scratch():
+    directory = tempfile.mkdtemp(prefix='kmp-depmod-dpkg-')
+    try:
+        yield directory
+    finally:
+        with open('/proc/self/mounts') as mounts:
+            points = [line.split()[1] for line in mounts]
+        for point in sorted((p for p in points if p.startswith(directory + '/')), reverse=True):
+            subprocess.run(['umount', '-l', point], check=False)
+        subprocess.run(['rm', '-rf', '--one-file-system', directory], check=True)
+
+
+def modules_source():
+    global source
+    source = source or Source()
+    return source

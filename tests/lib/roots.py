@@ -27,7 +27,8 @@ def plain_bytes(path):
     with open(path, 'rb') as file:
         data = file.read()
     if data[:4] == b'\x28\xb5\x2f\xfd':
-        return subprocess.run(['zstd', '-dcq'], input=data, stdout=subprocess.PIPE, check=True).stdout
+        return subprocess.run(['zstd', '-dcq'], input=data, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+                              check=True).stdout
     if data[:6] == b'\xfd7zXZ\0':
         return lzma.decompress(data)
     if data[:2] == b'\x1f\x8b':

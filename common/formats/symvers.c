@@ -62,6 +62,7 @@ int sysmap_parse(const char *text, size_t len, char prefix, symvers_fn fn,
 		name = strchr(line, ' ');
 		name = name ? strchr(name + 1, ' ') : NULL;
 		if (!name) {
+			line[strcspn(line, "\n")] = '\0';
 			bad(arg, number, line);
 			continue;
 		}

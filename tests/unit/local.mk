@@ -1,0 +1,49 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# Unit tests: C and cmocka. Each is linked with the library and prints TAP.
+
+if CMOCKA
+UNIT_TESTS = \
+	tests/unit/test-buf \
+	tests/unit/test-changeset \
+	tests/unit/test-fs \
+	tests/unit/test-lists \
+	tests/unit/test-mark \
+	tests/unit/test-modname \
+	tests/unit/test-run
+
+check_PROGRAMS += $(UNIT_TESTS)
+unit_cflags = $(AM_CFLAGS) $(CMOCKA_CFLAGS) $(ZSTD_CFLAGS) $(XZ_CFLAGS) $(GZIP_CFLAGS)
+unit_ldadd = $(common_libs) $(CMOCKA_LIBS)
+
+tests_unit_test_buf_SOURCES = tests/unit/test-buf.c tests/unit/unit.h
+tests_unit_test_buf_CFLAGS = $(unit_cflags)
+tests_unit_test_buf_LDADD = $(unit_ldadd)
+
+tests_unit_test_changeset_SOURCES = tests/unit/test-changeset.c tests/unit/unit.h
+tests_unit_test_changeset_CFLAGS = $(unit_cflags)
+tests_unit_test_changeset_LDADD = $(unit_ldadd)
+
+tests_unit_test_fs_SOURCES = tests/unit/test-fs.c tests/unit/unit.h
+tests_unit_test_fs_CFLAGS = $(unit_cflags)
+tests_unit_test_fs_LDADD = $(unit_ldadd)
+
+tests_unit_test_lists_SOURCES = tests/unit/test-lists.c tests/unit/unit.h
+tests_unit_test_lists_CFLAGS = $(unit_cflags)
+tests_unit_test_lists_LDADD = $(unit_ldadd)
+
+tests_unit_test_mark_SOURCES = tests/unit/test-mark.c tests/unit/unit.h
+tests_unit_test_mark_CFLAGS = $(unit_cflags)
+tests_unit_test_mark_LDADD = $(unit_ldadd)
+
+tests_unit_test_modname_SOURCES = tests/unit/test-modname.c tests/unit/unit.h
+tests_unit_test_modname_CFLAGS = $(unit_cflags)
+tests_unit_test_modname_LDADD = $(unit_ldadd)
+
+tests_unit_test_run_SOURCES = tests/unit/test-run.c tests/unit/unit.h rpm-plugin/run.c rpm-plugin/run.h
+tests_unit_test_run_CFLAGS = $(unit_cflags)
+tests_unit_test_run_LDADD = $(unit_ldadd)
+tests_unit_test_run_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)
+else
+UNIT_TESTS =
+endif

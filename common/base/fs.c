@@ -363,6 +363,24 @@ int fs_write_all(int fd, const void *data, size_t n)
 	return 0;
 }
 
+bool fs_err_is_files_own(int err)
+{
+	switch (err) {
+	case -ENOENT:
+	case -ENOTDIR:
+	case -EISDIR:
+	case -ELOOP:
+	case -EACCES:
+	case -EPERM:
+	case -ENAMETOOLONG:
+	case -ENXIO:
+	case -EINVAL:
+		return true;
+	default:
+		return false;
+	}
+}
+
 bool fs_stats_trusted(int fd)
 {
 	static const long trusted[] = {

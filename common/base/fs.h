@@ -48,6 +48,13 @@ int fs_write_all(int fd, const void *data, size_t n);
  */
 bool fs_stats_trusted(int fd);
 
+/*
+ * Does a negative errno of opening or looking at a file tell of that file? Others (-EMFILE,
+ * -ENOMEM, -EIO ...) tell of the machine: then it cannot be known what is there, and nothing
+ * may be concluded.
+ */
+bool fs_err_is_files_own(int err);
+
 static inline int64_t timespec_ns(struct timespec t)
 {
 	return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;

@@ -122,6 +122,8 @@ static int list_path(const struct target *t, const char *path, struct conf_list 
 		return list_dir(t, fd, path, l);
 	closep(&fd);
 	if (fd < 0) {
+		if (!fs_err_is_files_own(fd))
+			return fd;
 		report_event(t->report, .kind = EVENT_CONFIG_FILE, .kver = t->kver, .path = path,
 			.err = fd);
 		return 0;
@@ -152,7 +154,7 @@ static int read_file(const struct target *t, const char *path, struct depmodd *c
 
 	if (r < 0 && is_mask(t, path))
 		r = 0;
-	if (r < 0 && r != -ENOMEM) {
+	if (fs_err_is_files_own(r)) {
 		report_event(t->report, .kind = EVENT_CONFIG_FILE, .kver = t->kver, .path = path,
 			.err = r);
 		return 0;

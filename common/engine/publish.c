@@ -167,7 +167,7 @@ static int take_stamps(const struct publish_options *o, const struct digest dige
 	}
 	now = scan_racy_limit();
 	for (unsigned i = 0; i < OUT_MAX; i++)
-		p->outputs[i].racy = !trusted || p->outputs[i].stamp.ctime >= now;
+		p->outputs[i].racy = !trusted || stamp_racy(&p->outputs[i].stamp, now);
 	return 0;
 }
 

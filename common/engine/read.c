@@ -61,19 +61,12 @@ struct readers {
 
 /* --- one file --- */
 
-static const uint8_t *file_load(struct elf_input *in, uint64_t off, uint64_t len, int *err)
+/* Read a part of the file into a window of its own. */
+static const uint8_t *read_part(struct file_input *f, uint64_t off, uint64_t len, int *err)
 {
-	struct file_input *f = (struct file_input *)in;
-	struct window *w;
-	uint8_t *data;
+	uint8_t *data = len <= DECOMPRESS_MAX ? arena_alloc(f->mem, (size_t)len + 1) : NULL;
 	ssize_t n;
 
-	for (unsigned i = 0; i < f->n; i++) {
-		w = &f->windows[i];
-		if (off >= w->off && off - w->off <= w->len && len <= w->len - (off - w->off))
-			return w->data + (off - w->off);
-	}
-	data = len <= DECOMPRESS_MAX ? arena_alloc(f->mem, (size_t)len + 1) : NULL;
 	if (!data) {
 		*err = -ENOMEM;
 		return NULL;
@@ -84,9 +77,27 @@ static const uint8_t *file_load(struct elf_input *in, uint64_t off, uint64_t len
 		return NULL;
 	}
 	f->bytes += len;
-	if (f->n < ARRAY_SIZE(f->windows))
-		f->windows[f->n++] = (struct window){off, len, data};
+	f->windows[f->n++] = (struct window){off, len, data};
 	return data;
+}
+
+static const uint8_t *file_load(struct elf_input *in, uint64_t off, uint64_t len, int *err)
+{
+	struct file_input *f = (struct file_input *)in;
+
+	for (unsigned i = 0; i < f->n; i++) {
+		const struct window *w = &f->windows[i];
+
+		if (off >= w->off && off - w->off <= w->len && len <= w->len - (off - w->off))
+			return w->data + (off - w->off);
+	}
+	/* many parts, or overlapping ones: the whole file at last, which has them all */
+	if (f->n == ARRAY_SIZE(f->windows) - 1 || f->bytes + len > in->size) {
+		const uint8_t *all = read_part(f, 0, in->size, err);
+
+		return all ? all + off : NULL;
+	}
+	return read_part(f, off, len, err);
 }
 
 struct memory_input {
@@ -237,8 +248,8 @@ static int read_one(struct readers *rs, struct reader *r, uint32_t i)
 		tell(rs, EVENT_MODULE_VANISHED, i, row);
 		return 0;
 	}
-	if (row == -ENOMEM)
-		return row;
+	if (row == -ENOMEM || row == -EMFILE || row == -ENFILE)
+		return row; /* that is no fault of the module */
 	if (row < 0) {
 		tell(rs, EVENT_MODULE_UNREADABLE, i, row);
 		row = (int)intake_unreadable(r->intake, ELFMOD_OK);
@@ -246,7 +257,7 @@ static int read_one(struct readers *rs, struct reader *r, uint32_t i)
 	} else {
 		struct stamp s = fstat(fd, &after) == 0 ? stamp_of(&after) : (struct stamp){0};
 
-		if (!stamp_eq(&s, &out->stamp) || s.ctime >= rs->racy_limit)
+		if (!stamp_eq(&s, &out->stamp) || stamp_racy(&s, rs->racy_limit))
 			out->flags |= ROW_RACY;
 	}
 	out->intake = same ? -1 : (int16_t)(r - rs->readers);

@@ -67,6 +67,14 @@ struct scanning {
 	_Atomic uint32_t n_dirs;
 };
 
+bool stamp_racy(const struct stamp *s, int64_t limit)
+{
+	/* a file system that keeps whole seconds cut off the rest */
+	if (s->ctime % 1000000000 == 0)
+		limit -= limit % 1000000000;
+	return s->ctime >= limit;
+}
+
 int64_t scan_racy_limit(void)
 {
 	struct timespec now;
@@ -180,7 +188,7 @@ static bool dir_is_link(struct scanning *s, const char *path)
 /* Where we lack memory or descriptors, what is there cannot be known: that is no fault of the tree. */
 static void failed(struct lister *l, int err)
 {
-	if (err == -ENOMEM || err == -EMFILE || err == -ENFILE)
+	if (!fs_err_is_files_own(err))
 		l->err = err;
 }
 
@@ -394,7 +402,7 @@ static void scan_dir(struct scanning *s, struct lister *l, const struct work_dir
 		list_dir(s, l, fd, w, trusted);
 	if (!*w->path)
 		f.d.stamp = (struct stamp){0};
-	else if (l->doubtful || f.d.stamp.ctime >= s->racy_limit)
+	else if (l->doubtful || stamp_racy(&f.d.stamp, s->racy_limit))
 		f.d.flags |= ROW_RACY;
 	f.n_files = (uint32_t)vec_len(&l->files, struct scan_file) - f.d.first;
 	buf_add(&l->dirs, &f, sizeof(f));
@@ -720,10 +728,11 @@ int scan_tree(const struct target *t, const struct depmodd *c, const struct scan
 		r = scan_rounds(&s);
 	if (r == 0)
 		r = gather(&s, &out);
-	if (r == 0)
-		r = gather_events(&s, &out);
+	if (s.listers && gather_events(&s, &out) < 0 && r == 0)
+		r = -ENOMEM;
 	listers_free(&s);
 	if (r < 0) {
+		scan_report(t, &out); /* which file it was */
 		scan_done(&out);
 		return r;
 	}

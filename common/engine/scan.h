@@ -103,5 +103,6 @@ void scan_done(struct scan *s);
  * has this ctime, or a later one, it can: it is racy.
  */
 int64_t scan_racy_limit(void);
+bool stamp_racy(const struct stamp *s, int64_t limit);
 /* Open a module file of a scan. A descriptor or a negative errno. */
 int scan_open_file(const struct target *t, const struct scan_dir *d, const char *name);

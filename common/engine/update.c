@@ -72,8 +72,11 @@ static int read_list(struct run *run, const char *name, struct buf *text, bool *
 	if (path.err)
 		return path.err;
 	r = fs_read_file(run->t->root, path.data, LIST_SIZE_MAX, text);
-	if (r == -ENOMEM)
+	if (r < 0 && !fs_err_is_files_own(r)) {
+		report_event(run->t->report, .kind = EVENT_CONFIG_FILE, .kver = run->t->kver,
+			.path = path.data, .err = r);
 		return r;
+	}
 	*ret_has = r == 0;
 	*digest = digest_join(*digest,
 		r == 0 ? digest_bytes(text->data, text->len) : digest_bytes("missing", 7));
@@ -492,7 +495,7 @@ int update_run(const struct target *t, const struct update_options *o, struct up
 		r = scan_and_read(&run);
 	if (r < 0)
 		return r;
-	if (o->only_if_kernel && !is_kernel(ret)) {
+	if (o->only_if_kernel && !is_kernel(ret) && ret->scan.events.len == 0) {
 		ret->outcome = UPDATE_NO_KERNEL;
 		return 0;
 	}

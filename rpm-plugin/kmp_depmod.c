@@ -331,8 +331,7 @@ static rpmRC hook_tsm_pre(rpmPlugin plugin, rpmts ts)
 	return RPMRC_OK;
 }
 
-/* The whole name: what rpm passes as path is the last component only, or a temporary
- * name. */
+/* The name that the file has in the end: what rpm passes may be a temporary one. */
 static const char *touched_path(
 	const struct plugin *p, rpmfi fi, mode_t mode, hook_file_op op)
 {

@@ -110,7 +110,8 @@ static void leaves_nobody_behind(void **state)
 	pid_t pid;
 
 	(void)state;
-	assert_int_equal(sh("echo $$; sleep 60 & echo $!; wait", NULL, 1, &run), RUN_TIMEOUT);
+	assert_int_equal(
+		sh("echo $$; sleep 60 & echo $!; wait", NULL, 1, &run), RUN_TIMEOUT);
 	pid = (pid_t)strtol(run.output, &rest, 10);
 	assert_true(pid > 1);
 	assert_int_equal(kill(pid, 0), -1);
@@ -127,8 +128,8 @@ static void leaves_nobody_behind(void **state)
  * three. */
 static void a_host_of_bad_manners(void **state)
 {
-	const char *script =
-		"ls /proc/$$/fd | tr '\\n' ' '; exec grep -E '^Sig(Blk|Ign)' /proc/self/status";
+	const char *script = "ls /proc/$$/fd | tr '\\n' ' '; exec grep -E "
+			     "'^Sig(Blk|Ign)' /proc/self/status";
 	unsigned long long blocked = ~0ULL, ignored = ~0ULL;
 	const unsigned long long libc_own = 3ULL
 					    << 31; /* 32 and 33: no program's business */
@@ -158,8 +159,8 @@ static void a_host_of_bad_manners(void **state)
 		close(saved[i]);
 	}
 	assert_int_equal(r, 0);
-	assert_int_equal(sscanf(run.output, "0 1 2 SigBlk: %llx SigIgn: %llx",
-				 &blocked, &ignored),
+	assert_int_equal(
+		sscanf(run.output, "0 1 2 SigBlk: %llx SigIgn: %llx", &blocked, &ignored),
 		2);
 	assert_int_equal(blocked & ~libc_own, 0);
 	assert_int_equal(ignored & ~libc_own, 0);

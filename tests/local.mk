@@ -25,3 +25,4 @@ EXTRA_DIST += \
 	tests/setup
 
 include $(srcdir)/tests/system/depmod/local.mk
+include $(srcdir)/tests/system/rpm/local.mk

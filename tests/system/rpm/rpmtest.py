@@ -89,6 +89,16 @@ def plugin():
     return os.environ.get('KMP_RPM_PLUGIN') or os.path.join(os.path.dirname(program()), 'rpm-plugin/kmp_depmod.so')
 
 
+def sbindir():
+    """Where the launcher was built to find the program."""
+    with open(os.path.join(os.path.dirname(program()), 'config.log')) as file:
+        values = dict(re.findall(r"^(\w+)='(.*)'$", file.read(), re.M))
+    path = values['sbindir']
+    while '$' in path:
+        path = re.sub(r'\$\{(\w+)\}', lambda m: values[m[1]], path)
+    return path
+
+
 def kernel_source():
     """A directory of plain modules of a real kernel."""
     if os.environ.get('KMP_TEST_KERNEL'):
@@ -177,13 +187,15 @@ expected = Expected()
 class Run:
     """One execution of an indexer: kind is 'program', 'drop-in' or 'depmod' (kmod's)."""
 
-    def __init__(self, argv, order):
-        self.argv, self.order = argv, order
-        self.opened, self.ours = set(), 'kmp-depmod' in argv[0]
+    def __init__(self, path, argv, order):
+        self.path, self.argv, self.order = path, argv, order
+        self.opened, self.launched = set(), False
 
     @property
     def kind(self):
-        return 'program' if os.path.basename(self.argv[0]) == 'kmp-depmod' else 'drop-in' if self.ours else 'depmod'
+        if os.path.basename(self.path) != 'kmp-depmod':
+            return 'depmod'
+        return 'drop-in' if os.path.basename(self.argv[0]) == 'depmod' else 'program'
 
     @property
     def modules(self):
@@ -194,7 +206,8 @@ class Run:
 
 
 def parse_trace(prefix):
-    """strace -ff writes a file for each thread; a run is its process's main thread and all it created."""
+    """strace -ff writes a file for each thread; a run is its process's main thread and all it created. The launcher, a
+    depmod that starts the program in its place, is no run."""
     events = {}
     for path in glob.glob(prefix + '.*'):
         with open(path, errors='replace') as file:
@@ -207,9 +220,12 @@ def parse_trace(prefix):
             match = re.match(r'execve\("([^"]+)", \[(.*)\]', line)
             if match and line.endswith(' = 0'):
                 argv = re.findall(r'"((?:[^"\\]|\\.)*)"', match[2])
+                names = os.path.basename(match[1]), os.path.basename(argv[0])
+                if run and names[0] == 'kmp-depmod':
+                    run.launched = True
                 run = None
-                if os.path.basename(match[1]) in ('kmp-depmod', 'depmod') and '-V' not in argv:
-                    run = Run([match[1]] + argv[1:], float(stamp))
+                if names[0] in ('kmp-depmod', 'depmod') or names == ('kmod', 'depmod'):
+                    run = Run(match[1], argv, float(stamp))
                     runs.append(run)
                 continue
             match = re.match(r'(?:clone3?|v?fork)\(.* = (\d+)', line)
@@ -219,7 +235,6 @@ def parse_trace(prefix):
             match = re.match(r'openat2?\([^<"]*(?:<([^>]*)>)?, "([^"]*)".* = \d+', line)
             if match and run and 'O_PATH' not in line:
                 path = os.path.join(match[1] or '', match[2])
-                run.ours |= 'kmp-depmod' in path
                 if '/modules/' in path:
                     run.opened.add(path[path.rindex('/modules/') + 9:])
 
@@ -227,7 +242,7 @@ def parse_trace(prefix):
         children = {int(m[1]) for lines in events.values() for line in lines
                     for m in [re.search(r' (?:clone3?|v?fork)\(.* = (\d+)', line)] if m}
         follow(min(set(events) - children, default=min(events)), None)
-    return sorted(runs, key=lambda run: run.order)
+    return sorted((run for run in runs if not run.launched and '-V' not in run.argv), key=lambda run: run.order)
 
 
 class Result:
@@ -286,12 +301,16 @@ class Root:
                 shutil.copy(library, self.path + library)
 
     def add_program(self):
-        """Under the usual name, and under the one that it has outside: the plugin knows one path for both."""
+        """Where `make install` puts it, and under the name that it has outside: the plugin knows one path for both."""
+        build = os.path.dirname(program())
+        subprocess.run(['make', '-s', '-C', build, 'install-sbinPROGRAMS', 'install-launcherPROGRAMS',
+                        'DESTDIR=' + self.path, 'prefix=/usr'], check=True,
+                       env={k: v for k, v in os.environ.items() if not k.startswith(('MAKE', 'MFLAGS'))})
         self.copy(program(), PROGRAM)
-        os.makedirs(os.path.dirname(self.path + program()), exist_ok=True)
-        os.symlink('/' + PROGRAM, self.path + program())
-        os.makedirs(os.path.dirname(self / DROP_IN), exist_ok=True)
-        os.symlink('../../sbin/kmp-depmod', self / DROP_IN)
+        for name in (program(), sbindir() + '/kmp-depmod'):
+            if not os.path.exists(self.path + name):
+                os.makedirs(os.path.dirname(self.path + name), exist_ok=True)
+                os.symlink('/' + PROGRAM, self.path + name)
 
     def set_macros(self, **extra):
         """rpm, zypper and dnf all read them."""

@@ -179,7 +179,7 @@ static int synchronise(struct sync *s)
 	_cleanup_(buf_done) struct buf report = {0};
 	int status, r;
 
-	r = kernels_list(&s->root, NULL, &s->kernels);
+	r = kernels_list(&s->root, NULL, NULL, &s->kernels);
 	if (r < 0) {
 		complain("the kernels cannot be listed", r);
 		return EXIT_FAILURE;

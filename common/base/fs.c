@@ -322,7 +322,8 @@ int fs_read_file(const struct root *root, const char *path, size_t max, struct b
 	if (fstat(fd, &st) < 0)
 		return neg_errno();
 	if (!S_ISREG(st.st_mode))
-		return S_ISCHR(st.st_mode) ? 0 : -EINVAL; /* /dev/null is an empty file */
+		/* /dev/null is an empty file */
+		return S_ISCHR(st.st_mode) ? 0 : S_ISDIR(st.st_mode) ? -EISDIR : -EINVAL;
 	if (st.st_size > 0 && (uint64_t)st.st_size < max && !buf_reserve(b, (size_t)st.st_size + 1))
 		return -ENOMEM;
 	return fs_read_all(fd, max, b);

@@ -7,15 +7,34 @@
 
 static const char *const default_dirs[] = {"lib/modules", "usr/lib/modules"};
 
+/* Of several names of one directory its own is the kernel's; else the first in byte order. */
+static bool is_better_name(const char *dir, const char *name, const char *than)
+{
+	const char *slash = strrchr(dir, '/'), *own = slash ? slash + 1 : dir;
+
+	if (str_eq(than, own))
+		return false;
+	return str_eq(name, own) || strcmp(name, than) < 0;
+}
+
 static int kernels_add(struct kernels *k, const char *kver, const char *dir)
 {
 	struct kernel *list;
 	size_t at = 0;
+	char *name;
 
 	while (at < k->n && strcmp(k->list[at].dir, dir) < 0)
 		at++;
-	if (at < k->n && str_eq(k->list[at].dir, dir))
+	if (at < k->n && str_eq(k->list[at].dir, dir)) {
+		if (!is_better_name(dir, kver, k->list[at].kver))
+			return 0;
+		name = strdup(kver);
+		if (!name)
+			return -ENOMEM;
+		free(k->list[at].kver);
+		k->list[at].kver = name;
 		return 0;
+	}
 	list = realloc(k->list, (k->n + 1) * sizeof(*list));
 	if (!list)
 		return -ENOMEM;
@@ -42,7 +61,8 @@ static int add_one(const struct root *root, const char *modules, const char *kve
 	return r < 0 ? r : kernels_add(k, kver, real);
 }
 
-static int list_dir(const struct root *root, const char *modules, struct kernels *k)
+static int list_dir(const struct root *root, const char *modules, const struct report *report,
+	struct kernels *k)
 {
 	int fd = root_openat(root, modules, O_RDONLY | O_DIRECTORY, 0), r = 0;
 	struct dirent *e;
@@ -60,8 +80,13 @@ static int list_dir(const struct root *root, const char *modules, struct kernels
 						   e->d_type != DT_UNKNOWN))
 			continue;
 		r = add_one(root, modules, e->d_name, k);
-		if (r == -ENOENT || r == -ENOTDIR || r == -ELOOP)
+		if (fs_err_is_files_own(r)) {
+			/* a dangling link is nobody's kernel; of another entry it should be known */
+			if (report && r != -ENOENT && r != -ENOTDIR)
+				report_event(report, .kind = EVENT_DIR_UNREADABLE, .kver = e->d_name,
+					.err = r);
 			r = 0;
+		}
 	}
 	if (r == 0 && errno)
 		r = neg_errno();
@@ -70,7 +95,7 @@ static int list_dir(const struct root *root, const char *modules, struct kernels
 }
 
 static int for_dirs(const struct root *root, const char *moduledir, const char *kver,
-	struct kernels *k)
+	const struct report *report, struct kernels *k)
 {
 	size_t n = moduledir ? 1 : ARRAY_SIZE(default_dirs);
 	int r = 0;
@@ -78,17 +103,18 @@ static int for_dirs(const struct root *root, const char *moduledir, const char *
 	for (size_t i = 0; i < n && r == 0; i++) {
 		const char *dir = moduledir ? moduledir : default_dirs[i];
 
-		r = kver ? add_one(root, dir, kver, k) : list_dir(root, dir, k);
+		r = kver ? add_one(root, dir, kver, k) : list_dir(root, dir, report, k);
 		if (kver && (r == -ENOENT || r == -ENOTDIR))
 			r = 0;
 	}
 	return r;
 }
 
-int kernels_list(const struct root *root, const char *moduledir, struct kernels *ret)
+int kernels_list(const struct root *root, const char *moduledir, const struct report *report,
+	struct kernels *ret)
 {
 	*ret = (struct kernels){0};
-	return for_dirs(root, moduledir, NULL, ret);
+	return for_dirs(root, moduledir, NULL, report, ret);
 }
 
 int kernels_find(const struct root *root, const char *moduledir, const char *kver,
@@ -97,7 +123,7 @@ int kernels_find(const struct root *root, const char *moduledir, const char *kve
 	int r;
 
 	*ret = (struct kernels){0};
-	r = for_dirs(root, moduledir, kver, ret);
+	r = for_dirs(root, moduledir, kver, NULL, ret);
 	return r ? r : ret->n ? 0 : -ENOENT;
 }
 

@@ -51,6 +51,19 @@ static bool same_on_disk(int dirfd, enum output_id id, const struct stat *st,
 	return have.len == 0 || memcmp(have.data, want->data, have.len) == 0;
 }
 
+/* A set-group-id directory gives a file its own group; where owners cannot be set, so be it. */
+static int own(int fd)
+{
+	struct stat st;
+
+	if (fstat(fd, &st) < 0)
+		return neg_errno();
+	if ((st.st_uid == geteuid() && st.st_gid == getegid()) ||
+		fchown(fd, geteuid(), getegid()) == 0)
+		return 0;
+	return errno == EPERM || errno == EINVAL || errno == ENOTSUP ? 0 : neg_errno();
+}
+
 static int write_temp(const struct publish_options *o, enum output_id id, const struct buf *b,
 	int *ret_fd)
 {
@@ -68,9 +81,8 @@ static int write_temp(const struct publish_options *o, enum output_id id, const 
 	r = fs_write_all(fd, b->data, b->len);
 	if (r == 0 && o->sync)
 		sync_file_range(fd, 0, 0, SYNC_FILE_RANGE_WRITE); /* a start only: fdatasync waits */
-	/* a set-group-id directory would give the file its own group */
-	if (r == 0 && fchown(fd, geteuid(), getegid()) < 0)
-		r = neg_errno();
+	if (r == 0)
+		r = own(fd);
 	if (r == 0 && fchmod(fd, 0644) < 0)
 		r = neg_errno();
 	if (o->path)
@@ -122,7 +134,8 @@ static int rename_all(const struct publish_options *o, struct published *p)
 	}
 	if (o->sync && p->n_written) {
 		p->device_flushes++;
-		if (fsync(o->dirfd) < 0)
+		/* some file systems have no such thing as a directory on disk */
+		if (fsync(o->dirfd) < 0 && errno != EINVAL && errno != ENOTSUP && errno != EROFS)
 			return neg_errno();
 	}
 	return 0;
@@ -198,10 +211,11 @@ int publish_take(void *publisher, enum output_id id, const struct buf *data)
 	int r;
 
 	p->digests[id] = digest_bytes(data->data, data->len);
-	if (fstatat(p->o->dirfd, output_names[id], &st, AT_SYMLINK_NOFOLLOW) == 0 &&
-		same_on_disk(p->o->dirfd, id, &st, p->o->known, data, p->digests[id]))
+	r = fstatat(p->o->dirfd, output_names[id], &st, AT_SYMLINK_NOFOLLOW);
+	if (r == 0 && same_on_disk(p->o->dirfd, id, &st, p->o->known, data, p->digests[id]))
 		return 0;
-	r = write_temp(p->o, id, data, &p->fds[id]);
+	/* found now, while all old files are in place */
+	r = r == 0 && S_ISDIR(st.st_mode) ? -EISDIR : write_temp(p->o, id, data, &p->fds[id]);
 	if (r < 0) {
 		p->pub.failed = id;
 		return r;

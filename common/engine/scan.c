@@ -504,11 +504,35 @@ static int gather_events(struct scanning *s, struct scan *ret)
 	return ret->events.err;
 }
 
+static int path_cmp(const void *path, const void *dir)
+{
+	return strcmp(path, ((const struct scan_dir *)dir)->path);
+}
+
+/*
+ * Was the directory above a directory found, too? A remembered path may still lead somewhere
+ * although no walk gets there: through a link that was put in a directory's place and is a loop.
+ */
+static bool has_parent(const struct scanning *s, const struct scan *out, const char *path)
+{
+	const char *slash = strrchr(path, '/');
+	char above[PATH_MAX];
+
+	if (!*path)
+		return true;
+	for (size_t i = 0; i < s->c->n_external; i++)
+		if (str_eq(path, s->c->external[i]))
+			return true;
+	snprintf(above, sizeof(above), "%.*s", slash ? (int)(slash - path) : 0, path);
+	return bsearch(above, out->dirs, out->n_dirs, sizeof(*out->dirs), path_cmp) != NULL;
+}
+
 static int gather(struct scanning *s, struct scan *ret)
 {
 	_cleanup_(buf_done) struct buf all = {0};
 	const struct found_dir *f;
 	size_t n_files = 0;
+	uint32_t n_found;
 
 	for (unsigned i = 0; i < s->n_threads; i++) {
 		buf_add(&all, s->listers[i].dirs.data, s->listers[i].dirs.len);
@@ -518,17 +542,22 @@ static int gather(struct scanning *s, struct scan *ret)
 		return all.err;
 	if (n_files > INT32_MAX)
 		return -E2BIG;
-	ret->n_dirs = (uint32_t)vec_len(&all, struct found_dir);
-	ret->dirs = calloc((size_t)ret->n_dirs + 1, sizeof(*ret->dirs));
+	ret->dirs = calloc(vec_len(&all, struct found_dir) + 1, sizeof(*ret->dirs));
 	ret->files = malloc((n_files + 1) * sizeof(*ret->files));
 	if (!ret->dirs || !ret->files)
 		return -ENOMEM;
 	f = vec_data(&all, struct found_dir);
-	if (ret->n_dirs)
-		qsort(all.data, ret->n_dirs, sizeof(*f), dir_cmp);
-	for (uint32_t i = 0; i < ret->n_dirs; i++, f++) {
-		ret->dirs[i] = f->d;
-		ret->dirs[i].first = ret->n_files;
+	n_found = (uint32_t)vec_len(&all, struct found_dir);
+	if (n_found)
+		qsort(all.data, n_found, sizeof(*f), dir_cmp);
+	for (uint32_t i = 0; i < n_found; i++, f++) {
+		struct scan_dir *d = &ret->dirs[ret->n_dirs];
+
+		if (!has_parent(s, ret, f->d.path))
+			continue;
+		*d = f->d;
+		d->first = ret->n_files;
+		ret->n_dirs++;
 		if (f->n_files)
 			memcpy(ret->files + ret->n_files,
 				vec_data(&s->listers[f->thread].files, struct scan_file) + f->d.first,

@@ -62,7 +62,7 @@ static void lap(struct run *run, enum phase p)
 
 /* --- what is remembered, and what it must agree with --- */
 
-static int read_list(struct run *run, const char *name, struct buf *text, bool *ret_has,
+static int read_list(struct run *run, const char *name, struct buf *text, int *ret_err,
 	struct digest *digest)
 {
 	_cleanup_(buf_done) struct buf path = {0};
@@ -77,7 +77,7 @@ static int read_list(struct run *run, const char *name, struct buf *text, bool *
 			.path = path.data, .err = r);
 		return r;
 	}
-	*ret_has = r == 0;
+	*ret_err = r;
 	*digest = digest_join(*digest,
 		r == 0 ? digest_bytes(text->data, text->len) : digest_bytes("missing", 7));
 	return 0;
@@ -93,13 +93,13 @@ static int load_inputs(struct run *run)
 	u->inputs.lists = digest_bytes(&t->symbol_prefix, 1);
 	r = config_read(t, &u->config, &u->inputs.config);
 	if (r == 0)
-		r = read_list(run, "modules.order", &u->order, &u->has_order, &u->inputs.lists);
+		r = read_list(run, "modules.order", &u->order, &u->order_err, &u->inputs.lists);
 	if (r == 0)
-		r = read_list(run, "modules.builtin", &u->builtin, &u->has_builtin,
+		r = read_list(run, "modules.builtin", &u->builtin, &u->builtin_err,
 			&u->inputs.lists);
 	if (r == 0)
 		r = read_list(run, "modules.builtin.modinfo", &u->builtin_modinfo,
-			&u->has_builtin_modinfo, &u->inputs.lists);
+			&u->modinfo_err, &u->inputs.lists);
 	return r;
 }
 
@@ -179,7 +179,7 @@ static bool outputs_intact(const struct run *run, int outdir)
 
 static bool is_kernel(const struct update *u)
 {
-	return u->scan.n_files > 0 || u->has_order || u->has_builtin;
+	return u->scan.n_files > 0 || u->order_err != -ENOENT || u->builtin_err != -ENOENT;
 }
 
 /* --- the new table --- */
@@ -224,10 +224,11 @@ static int merge(struct run *run)
 
 /* --- resolve and emit --- */
 
-static void report_list(const struct run *run, const char *name)
+static void report_list(const struct run *run, const char *name, int err)
 {
-	report_event(run->t->report, .kind = EVENT_LIST_MISSING, .kver = run->t->kver,
-		.path = name, .err = -ENOENT);
+	if (err < 0)
+		report_event(run->t->report, .kind = EVENT_LIST_MISSING, .kver = run->t->kver,
+			.path = name, .err = err);
 }
 
 static void report_unreadable(const struct run *run, mod_row m)
@@ -247,10 +248,9 @@ static int resolve_tables(struct run *run)
 	struct update *u = run->u;
 	int r;
 
-	if (!u->has_order)
-		report_list(run, "modules.order");
+	report_list(run, "modules.order", u->order_err);
 	u->resolved_valid = true;
-	r = resolve(run->t, &u->t, &u->config, u->has_order ? &u->order : NULL, &u->r);
+	r = resolve(run->t, &u->t, &u->config, u->order_err ? NULL : &u->order, &u->r);
 	for (mod_idx i = 0; r >= 0 && i < u->r.n; i++)
 		if (u->t.mods[u->r.row[i]].status != ELFMOD_OK)
 			report_unreadable(run, u->r.row[i]);
@@ -263,14 +263,12 @@ static int emit_to(struct run *run, const struct output_sink *sink)
 {
 	struct update *u = run->u;
 	struct kernel_lists lists = {
-		.builtin = u->has_builtin ? &u->builtin : NULL,
-		.builtin_modinfo = u->has_builtin_modinfo ? &u->builtin_modinfo : NULL,
+		.builtin = u->builtin_err ? NULL : &u->builtin,
+		.builtin_modinfo = u->modinfo_err ? NULL : &u->builtin_modinfo,
 	};
 
-	if (!u->has_builtin)
-		report_list(run, "modules.builtin");
-	if (!u->has_builtin_modinfo)
-		report_list(run, "modules.builtin.modinfo");
+	report_list(run, "modules.builtin", u->builtin_err);
+	report_list(run, "modules.builtin.modinfo", u->modinfo_err);
 	return emit(run->t, &u->r, &lists, run->o->warn_duplicates, sink);
 }
 
@@ -355,7 +353,7 @@ static int emit_and_publish(struct run *run, int outdir)
 }
 
 /* A store that cannot be written costs time later and is otherwise no harm. */
-static void write_store(struct run *run)
+static void write_store(struct run *run, bool published)
 {
 	struct update *u = run->u;
 	struct store_head *h = u->image;
@@ -367,7 +365,7 @@ static void write_store(struct run *run)
 	if (run->t->outdir && u->store.head)
 		return;
 	h->inputs = u->inputs;
-	h->valid_outputs = !run->t->outdir && u->outcome != UPDATE_IDLE;
+	h->valid_outputs = !run->t->outdir && published;
 	h->warnings = u->warnings;
 	if (u->outcome == UPDATE_IDLE) {
 		h->valid_outputs = u->store.head->valid_outputs;
@@ -428,7 +426,7 @@ static int finish_idle(struct run *run, int outdir)
 		r = merge(run);
 		lap(run, PHASE_MERGE);
 		if (r == 0)
-			write_store(run);
+			write_store(run, true);
 		lap(run, PHASE_STORE);
 	}
 	if (!u->image)
@@ -465,20 +463,21 @@ static int finish_changed(struct run *run, int outdir)
 	int r = merge(run);
 
 	lap(run, PHASE_MERGE);
-	if (r == 0)
-		r = resolve_tables(run);
-	lap(run, PHASE_RESOLVE);
-	if (r != 0)
+	if (r < 0)
 		return r;
-	if (!run->o->write)
+	r = resolve_tables(run);
+	lap(run, PHASE_RESOLVE);
+	if (r == 0 && !run->o->write)
 		return emit_and_compare(run, outdir);
-	if (outdir < 0) {
+	if (r == 0 && outdir < 0) {
 		report_output(run, OUT_MAX, outdir);
 		return outdir;
 	}
-	r = emit_and_publish(run, outdir);
 	if (r == 0)
-		write_store(run);
+		r = emit_and_publish(run, outdir);
+	/* what was read is true also where it cannot be published, because of a cycle say */
+	if (run->o->write)
+		write_store(run, r == 0);
 	lap(run, PHASE_STORE);
 	return r;
 }

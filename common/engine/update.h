@@ -61,7 +61,7 @@ struct update {
 	struct store store; /* what was remembered; head is NULL if nothing was */
 	int store_outcome;  /* why not */
 	struct buf order, builtin, builtin_modinfo;
-	bool has_order, has_builtin, has_builtin_modinfo;
+	int order_err, builtin_err, modinfo_err; /* why a list was not read, or 0 */
 	struct store_inputs inputs;
 	struct scan scan;
 	struct reading reading;

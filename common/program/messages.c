@@ -70,7 +70,8 @@ static enum level level_of(const struct event *e)
 	case EVENT_OUTPUT:
 		return LEVEL_ERROR;
 	case EVENT_LIST_MISSING:
-		return str_eq(e->path, "modules.order") ? LEVEL_NOTE : LEVEL_DETAIL;
+		return e->err != -ENOENT ? LEVEL_WARNING :
+		       str_eq(e->path, "modules.order") ? LEVEL_NOTE : LEVEL_DETAIL;
 	case EVENT_STORE:
 		return e->err ? LEVEL_WARNING : e->status == STORE_ABSENT ? LEVEL_DETAIL : LEVEL_NOTE;
 	default:
@@ -143,7 +144,7 @@ static void describe(const struct event *e, struct buf *b)
 		buf_printf(b, "line %u, starting with '%s', is not understood; left out", e->line, detail);
 		break;
 	case EVENT_LIST_MISSING:
-		buf_str(b, "missing");
+		buf_str(b, e->err == -ENOENT ? "missing" : "cannot be read; done without it");
 		break;
 	case EVENT_ORDER_CUT:
 		buf_printf(b, "line %u lacks its newline; the list is not used", e->line);
@@ -172,7 +173,7 @@ static void describe(const struct event *e, struct buf *b)
 			buf_str(b, "cannot be written; the indexes stay as they are");
 		break;
 	}
-	if (e->err)
+	if (e->err && !(e->kind == EVENT_LIST_MISSING && e->err == -ENOENT))
 		buf_printf(b, ": %s", strerror(-e->err));
 }
 

@@ -279,7 +279,7 @@ static int resolve_old(struct planning *pl, const struct vmlinux *check, struct 
 	if (!u->store.head)
 		return 0;
 	t.report = &silent;
-	r = resolve(&t, &u->store.t, &u->config, u->has_order ? &u->order : NULL, &old->r);
+	r = resolve(&t, &u->store.t, &u->config, u->order_err ? NULL : &u->order, &old->r);
 	if (r < 0)
 		return r;
 	old->known = true;
@@ -299,27 +299,43 @@ static void add_symbol(struct planning *pl, mod_idx mod, str_id sym, const struc
 	buf_add(&pl->p->symbols, &s, sizeof(s));
 }
 
-/* Was there the same problem with the same module's same symbol? */
-static bool had_problem(const struct planning *pl, const struct old_state *old, const struct problem *p)
+/* A problem by what it is about, wherever the module's file is. */
+static uint64_t problem_key(const struct resolved *r, const struct problem *p)
 {
-	const struct tables *t = &pl->u->t, *o = old->r.t;
-	const struct problem *q = vec_data(&old->problems, struct problem);
+	const struct tables *t = r->t;
+	str_id name = t->mods[r->row[p->mod]].name;
+	struct digest d = digest_join(digest_bytes(str_of(t, name), str_len(t, name)),
+		digest_bytes(str_of(t, p->sym), str_len(t, p->sym)));
 
-	for (size_t i = 0; i < vec_len(&old->problems, struct problem); i++, q++)
-		if (q->crc == p->crc && str_eq(str_of(o, q->sym), str_of(t, p->sym)) &&
-			str_eq(str_of(o, o->mods[old->r.row[q->mod]].name),
-				str_of(t, t->mods[pl->u->r.row[p->mod]].name)))
-			return true;
-	return false;
+	return (d.lo & ~(uint64_t)1) | p->crc;
 }
 
-static void compare_problems(struct planning *pl, const struct old_state *old)
+static int key_cmp(const void *a, const void *b)
 {
-	const struct problem *p = vec_data(&pl->u->problems, struct problem);
+	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
 
-	for (size_t i = 0; i < vec_len(&pl->u->problems, struct problem); i++, p++)
-		if (!old->known || !had_problem(pl, old, p))
+	return (x > y) - (x < y);
+}
+
+static int compare_problems(struct planning *pl, const struct old_state *old)
+{
+	const struct problem *p = vec_data(&old->problems, struct problem);
+	size_t n = vec_len(&old->problems, struct problem);
+	_cleanup_(freep) uint64_t *before = calloc(n + 1, sizeof(*before));
+
+	if (!before)
+		return -ENOMEM;
+	for (size_t i = 0; i < n; i++)
+		before[i] = problem_key(&old->r, &p[i]);
+	qsort(before, n, sizeof(*before), key_cmp);
+	p = vec_data(&pl->u->problems, struct problem);
+	for (size_t i = 0; i < vec_len(&pl->u->problems, struct problem); i++, p++) {
+		uint64_t key = problem_key(&pl->u->r, p);
+
+		if (!bsearch(&key, before, n, sizeof(key), key_cmp))
 			add_symbol(pl, p->mod, p->sym, p);
+	}
+	return 0;
 }
 
 /* Without a list of the kernel's symbols: those that a module had and none has now. */
@@ -355,7 +371,7 @@ static int compare_symbols(struct planning *pl, const struct vmlinux *check)
 	int r = resolve_old(pl, check, &old);
 
 	if (r >= 0 && check)
-		compare_problems(pl, &old);
+		r = compare_problems(pl, &old);
 	else if (r >= 0)
 		find_lost(pl, &old);
 	resolved_done(&old.r);

@@ -127,17 +127,23 @@ static int find_kernels(struct session *s)
 	int r;
 
 	s->named = o->n_kernels > 0;
-	if (!s->named)
-		return kernels_list(&s->root, o->moduledir, &s->kernels);
+	if (!s->named) {
+		r = kernels_list(&s->root, o->moduledir, &s->report, &s->kernels);
+		if (r < 0)
+			message(&s->m, "'%s': the kernels cannot be listed: %s",
+				*s->root.path ? s->root.path : "/", strerror(-r));
+		return r;
+	}
 	for (int i = 0; i < o->n_kernels; i++) {
 		struct kernels one;
 
 		r = kernels_find(&s->root, o->moduledir, o->kernels[i], &one);
 		if (r < 0) {
-			message(&s->m, "%s: no such kernel below '%s'", o->kernels[i],
-				*s->root.path ? s->root.path : "/");
+			message(&s->m, r == -ENOENT ? "%s: no such kernel below '%s'" : "%s: below '%s': %s",
+				o->kernels[i], *s->root.path ? s->root.path : "/", strerror(-r));
 			kernels_done(&one);
-			return r;
+			s->missing = true;
+			continue;
 		}
 		s->kernels.list = realloc(s->kernels.list, (s->kernels.n + one.n) * sizeof(*one.list));
 		if (!s->kernels.list)
@@ -365,7 +371,7 @@ static int run_kernel(struct session *s, const struct kernel *k, struct json_obj
 			*status = EXIT_SYMBOLS;
 		if (s->o->verify)
 			res.err = verify(s, &t, &u, status);
-		else if (o.write)
+		else if (o.write && s->lock >= 0)
 			heal_mark(s, k->kver);
 	}
 	if (res.err) {
@@ -449,6 +455,8 @@ static int run_kernels(struct session *s)
 
 		r = r ? r : e;
 	}
+	if (s->missing && status == EXIT_DONE)
+		status = EXIT_ERROR;
 	return r ? r : status;
 }
 
@@ -484,7 +492,8 @@ static int session_main(struct session *s)
 		message(&s->m, "another run has not ended within %u seconds", s->o->wait_ms / 1000);
 		return EXIT_BUSY;
 	}
-	if (r == 0 && s->lock >= 0)
+	/* a run that does not write the kernels' own indexes heals nothing */
+	if (r == 0 && s->lock >= 0 && !s->o->outdir && !s->o->moduledir)
 		mark_list(s->root.fd, &s->marks, &s->n_marks);
 	if (r == 0)
 		r = find_kernels(s);

@@ -26,6 +26,7 @@ struct session {
 	struct changeset touched;
 	struct kernels kernels;
 	bool named;            /* kernels were given */
+	bool missing;          /* and not all are there */
 	int lock;              /* -1: none held */
 	int store_dir;         /* -1: no store */
 	struct mark_found *marks;

@@ -1,0 +1,188 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What tests/demo shows, once all is built and fetched.
+
+usage: demo.py PROGRAM ROOT SCRATCH
+
+There are two copies of the kernel's modules: depmod works on one, kmp-depmod on the other, and each change is made to
+both. After each change every file is compared: with depmod's (text by bytes; .bin by bytes or, where the installed depmod is
+older than 34 and orders their nodes in another way, by entries), and by bytes with what kmp-depmod writes when it
+believes nothing that it remembers.
+"""
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+
+import indexes
+import mkmodule
+import roots
+
+program, source, scratch = (os.path.abspath(path) for path in sys.argv[1:])
+DEPMOD = shutil.which('depmod', path=os.environ.get('PATH', '') + ':/usr/sbin:/sbin')
+KVER = os.listdir(os.path.join(source, 'lib/modules'))[0]
+colours = sys.stdout.isatty() and 'NO_COLOR' not in os.environ
+ours, theirs = (os.path.join(scratch, name) for name in ('ours', 'theirs'))
+trees = [os.path.join(root, 'lib/modules', KVER) for root in (ours, theirs)]
+wrong = 0
+
+
+def paint(code, words):
+    return f'\033[{code}m{words}\033[0m' if colours else words
+
+
+def say(words=''):
+    print(words, flush=True)
+
+
+def timed(*command):
+    start = time.perf_counter()
+    result = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, check=False)
+    ms = (time.perf_counter() - start) * 1000
+    if result.returncode:
+        sys.exit(f'{" ".join(command)}: exits {result.returncode}\n{result.stderr}')
+    return ms, result.stdout
+
+
+def read(*path):
+    try:
+        with open(os.path.join(*path), 'rb') as file:
+            return file.read()
+    except FileNotFoundError:
+        return None
+
+
+def compare():
+    """Of how many files each comparison was made, and the names of those that differ."""
+    full = os.path.join(scratch, 'full')
+    timed(program, '--root', ours, '--store', 'none', '--outdir', full, '--no-sync', KVER)
+    compared, differ = 0, []
+    for name in indexes.FILES:
+        one, again, two = read(trees[0], name), read(full, 'lib/modules', KVER, name), read(trees[1], name)
+        if one is None or one != again:
+            differ.append(f'{name} is not what a full run writes')
+        if two is not None:                 # depmod before 33 writes no modules.weakdep
+            compared += 1
+            if one != two and not (name.endswith('.bin') and indexes.trie(one) == indexes.trie(two)):
+                differ.append(f'{name} is not what depmod writes')
+    return compared, differ
+
+
+def show(what):
+    """Both programs, one after the other, and the verdict."""
+    global wrong
+    before = {name: os.stat(os.path.join(trees[0], name)).st_ino for name in indexes.FILES if read(trees[0], name) is not None}
+    slow, _ = timed(DEPMOD, '-b', theirs, '-C', '/nonexistent', '-a', KVER)
+    fast, _ = timed(program, '--root', ours, KVER)
+    written = sum(before.get(name) != os.stat(os.path.join(trees[0], name)).st_ino for name in indexes.FILES)
+    compared, differ = compare()
+    wrong += bool(differ)
+    verdict = paint('32', f'all {len(indexes.FILES)} files identical') if not differ else paint('31', 'DIFFERENT')
+    times = f'{slow / fast:.1f}' if slow / fast < 10 else f'{slow / fast:.0f}'
+    say(f'{what:<44} {slow:>8.0f} ms {paint("1", f"{fast:>8.1f} ms")} {times:>6} x   {written:>2} written, {verdict}')
+    for line in differ:
+        say('    ' + line)
+    return compared
+
+
+def in_both(change, *arguments):
+    for tree in trees:
+        change(tree, *arguments)
+    time.sleep(0.05)
+
+
+def move(tree, paths, out):
+    for path in paths:
+        pair = [os.path.join(tree, path), os.path.join(tree.replace('/lib/modules/', '/aside/'), path)]
+        if not out:
+            pair.reverse()
+        os.makedirs(os.path.dirname(pair[1]), exist_ok=True)
+        os.rename(*pair)
+
+
+def other_bytes(path):
+    """The same module, built again: other bytes, the same facts."""
+    return mkmodule.compress(roots.plain_bytes(path) + b'\0', mkmodule.codec_of(path))
+
+
+def rewrite(tree, path):
+    path = os.path.join(tree, path)
+    data, info = other_bytes(path), os.stat(path)
+    with open(path, 'r+b') as file:
+        file.write(data)
+        file.truncate()
+    os.utime(path, ns=(info.st_atime_ns, info.st_mtime_ns))
+
+
+def copy_to_updates(tree, path):
+    path = os.path.join(tree, path)
+    os.makedirs(os.path.join(tree, 'updates'), exist_ok=True)
+    with open(os.path.join(tree, 'updates', os.path.basename(path)), 'wb') as file:
+        file.write(other_bytes(path))
+
+
+def cut_short(tree, name):
+    os.truncate(os.path.join(tree, name), 1000)
+
+
+def main():
+    for root in (ours, theirs):
+        shutil.copytree(os.path.join(source, 'lib/modules'), os.path.join(root, 'lib/modules'), symlinks=True)
+    for tree in trees:
+        for name in indexes.FILES:
+            if os.path.exists(os.path.join(tree, name)):
+                os.unlink(os.path.join(tree, name))
+    os.sync()
+    modules = sorted(os.path.relpath(os.path.join(top, name), trees[0]) for top, _, names in os.walk(trees[0])
+                     for name in names if '.ko' in name)
+    named = {os.path.basename(path).split('.')[0]: path for path in modules}
+    net = [path for path in modules if path.startswith('kernel/drivers/net/')]
+    version = re.search(r'version (\S+)', timed(DEPMOD, '--version')[1])[1]
+    for path in modules:        # both find them in the page cache
+        read(trees[0], path), read(trees[1], path)
+
+    say()
+    say(f'{len(modules):,} modules of Linux {KVER}, compressed with zstd, in two copies below {scratch}.')
+    say(f'On one runs `depmod -a` of kmod {version}, on the other {timed(program, "--version")[1].split(chr(10))[0]}, '
+        f'which also waits until all is on the disk.')
+    say()
+    say(paint('4', f'{"":<44} {"depmod -a":>11} {"kmp-depmod":>11} {"":>8}   {"":<32}'))
+    compared = show('nothing is indexed yet')
+    show('nothing has changed')
+    in_both(move, [named['ext4']], True)
+    show('ext4 is taken away')
+    in_both(move, [named['ext4']], False)
+    show('ext4 is back')
+    in_both(move, net, True)
+    show(f'all {len(net)} network drivers are taken away')
+    in_both(move, net, False)
+    show('all of them are back')
+    in_both(rewrite, named['btrfs'])
+    show('btrfs is rewritten, its time set back')
+    in_both(copy_to_updates, named['cdrom'])
+    plan = timed(program, '--root', ours, '--dry-run', KVER)[1]
+    show('another cdrom comes into updates/')
+    in_both(cut_short, 'modules.alias.bin')
+    show('modules.alias.bin is cut short')
+    say()
+    say(f'Identical: by bytes to what a full run of kmp-depmod writes, and to the {compared} files that kmod {version} writes'
+        f'{" (.bin by entries)" if float(version) < 34 else ""}.')
+    say()
+    say('What a dry run said of cdrom, before it happened:')
+    for line in plan.splitlines()[:12]:
+        say('    ' + (line if len(line) < 110 else line[:107] + '...'))
+    say()
+    say('What kmp-depmod --verify says, which asks libkmod as modprobe does:')
+    say('    ' + timed(program, '--root', ours, '--verify', KVER)[1].strip())
+    say()
+    if wrong:
+        say(paint('31', f'{wrong} times the files were different.'))
+        return 1
+    say('To see it with your own kernel (on a copy): KMP_DEPMOD=... tests/live "$(uname -r)"')
+    say('To run all tests: tests/check')
+    return 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())

@@ -303,7 +303,7 @@ static bool differs_on_disk(int outdir, enum output_id id, const struct buf *wan
 {
 	_cleanup_(buf_done) struct buf have = {0};
 	_cleanup_(closep) int fd =
-		outdir < 0 ? -1 : openat(outdir, output_names[id], O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+		outdir < 0 ? -1 : openat(outdir, output_names[id], O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
 
 	return fd < 0 || fs_read_all(fd, want->len + 1, &have) < 0 || have.len != want->len ||
 	       (have.len && memcmp(have.data, want->data, have.len) != 0);
@@ -414,14 +414,12 @@ static int scan_and_read(struct run *run)
 }
 
 /* Nothing to publish. The store is written again only to remember stats that moved. */
-static int finish_idle(struct run *run, int outdir)
+static int finish_idle(struct run *run)
 {
 	struct update *u = run->u;
 	int r = 0;
 
 	u->outcome = UPDATE_IDLE;
-	if (run->o->write && u->scan.leftovers && !run->o->temp_id)
-		publish_clean(outdir);
 	if (run->o->write && u->scan.stats_moved) {
 		r = merge(run);
 		lap(run, PHASE_MERGE);
@@ -462,6 +460,7 @@ static int finish_changed(struct run *run, int outdir)
 {
 	int r = merge(run);
 
+	run->u->outcome = UPDATE_SAME;
 	lap(run, PHASE_MERGE);
 	if (r < 0)
 		return r;
@@ -499,11 +498,13 @@ int update_run(const struct target *t, const struct update_options *o, struct up
 		return 0;
 	}
 	outdir = update_open_outdir(t, o->write);
+	if (o->write && ret->scan.leftovers && !o->temp_id && outdir >= 0)
+		publish_clean(outdir);
 	if ((all_same(&ret->scan) ? !ret->scan.changed : facts_same(ret)) &&
 		outputs_intact(&run, outdir)) {
 		if (o->repeat_warnings)
 			scan_report(t, &ret->scan);
-		return finish_idle(&run, outdir);
+		return finish_idle(&run);
 	}
 	scan_report(t, &ret->scan); /* what is odd about a tree is said when it is indexed anew */
 	run.counting = *t;

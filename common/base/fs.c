@@ -177,7 +177,8 @@ int root_openat(const struct root *root, const char *path, int flags, mode_t mod
 	fd = syscall(SYS_openat2, root->fd, path, &how, sizeof(how));
 	if (fd >= 0)
 		return (int)fd;
-	if (errno != ENOSYS && errno != EPERM)
+	/* EAGAIN: there was a ".." in the way, and something was renamed somewhere meanwhile */
+	if (errno != ENOSYS && errno != EPERM && errno != EAGAIN)
 		return neg_errno();
 	return root_walk(root, path, flags, mode);
 }

@@ -192,6 +192,10 @@ static int synchronise(struct sync *s)
 		complain(s->program, status);
 		return EXIT_FAILURE;
 	}
+	if (status > 128) {
+		fprintf(stderr, "kmp-depmod: '%s' died of signal %d\n", s->program, status - 128);
+		return EXIT_FAILURE;
+	}
 	if (!s->dry_run && status == 0)
 		remove_empty_directories(s);
 	if (report.len && (r = owners_report(&o, &report)) < 0) {

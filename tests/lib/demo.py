@@ -170,8 +170,9 @@ def main():
         f'{" (.bin by entries)" if float(version) < 34 else ""}.')
     say()
     say('What a dry run said of cdrom, before it happened:')
-    for line in plan.splitlines()[:12]:
+    for line in plan.splitlines()[:6]:
         say('    ' + (line if len(line) < 110 else line[:107] + '...'))
+    say(f'    and so on for {plan.count("depends ") - 1} other modules that need it')
     say()
     say('What kmp-depmod --verify says, which asks libkmod as modprobe does:')
     say('    ' + timed(program, '--root', ours, '--verify', KVER)[1].strip())

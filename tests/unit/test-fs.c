@@ -110,7 +110,7 @@ static void plain_paths(void **state)
 	expect(t, "a/missing", NULL, -ENOENT);
 	expect(t, "missing/file", NULL, -ENOENT);
 	expect(t, "secret/file", NULL, -ENOTDIR);
-	expect(t, "a", NULL, -EINVAL);
+	expect(t, "a", NULL, -EISDIR);
 }
 
 static void dots_stay_inside(void **state)

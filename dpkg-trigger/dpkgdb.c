@@ -1,10 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * libdpkg reports any error, be it one bad byte in its files, by unwinding to the last error
- * context; without one it exits. Each piece of work is therefore done by attempt(), whose
- * context unwinds to there. What was read of the database until then is in an unknown state
- * and not asked again. Diversions are an attempt of their own: without them the packages are
- * still known.
+ * libdpkg reports an error by unwinding to the last error context. Each piece of work is
+ * therefore done by attempt(), whose context unwinds to there. What was read of the database
+ * until then is in an unknown state and not asked.
+ *
+ * But where dpkg itself could not go on, as with one bad byte in a list of files, the library
+ * exits, and no context helps. So a child tries first, and says what it died of. That doubles
+ * the time, which is spent only where somebody wants names.
+ *
+ * Without diversions the packages are still known: if all cannot be read, that is tried.
  *
  * The library would read the lists of all files of all packages. Nine in ten mention no
  * module, and to look for that in the bytes is several times faster than to parse them.
@@ -19,12 +23,14 @@
 
 #include <fcntl.h>
 #include <setjmp.h>
+#include <sys/wait.h>
 
 #include "base/fs.h"
 #include "dpkg-trigger/dpkgdb.h"
 
 #define WANTED "/lib/modules"
 #define LIST_MAX ((size_t)256 << 20)
+#define OUTPUT_MAX ((size_t)64 << 10)
 
 static enum {
 	CLOSED,
@@ -103,24 +109,86 @@ static void load_packages(void)
 	pkg_hash_iter_free(iter);
 }
 
-static void load_diversions(void)
+static void load_all(void)
 {
+	load_packages();
 	ensure_diversions();
+}
+
+/* The child of try(). It leaves by _exit(), or as the library does. */
+static void try_here(void (*work)(void), int out)
+{
+	if (dup2(out, STDERR_FILENO) < 0)
+		_exit(EXIT_FAILURE);
+	if (attempt(work) == 0)
+		_exit(EXIT_SUCCESS);
+	if (error)
+		(void)!write(STDERR_FILENO, error, strlen(error));
+	_exit(EXIT_FAILURE);
+}
+
+/* One line without what the library puts in front of it when it exits. */
+static void keep_output(struct buf *output)
+{
+	static const char prefix[] = "aborting:\n";
+	char *text;
+
+	while (output->len && output->data[output->len - 1] == '\n')
+		output->len--;
+	buf_char(output, '\0');
+	if (output->err)
+		return;
+	text = strstr(output->data, prefix);
+	text = text ? text + strlen(prefix) : output->data;
+	keep_error(*text ? text + strspn(text, " ") : "its reader failed", NULL);
+}
+
+/* Does the library survive this work? 0, DPKGDB_DAMAGED with the error kept, or -errno. */
+static int try(void (*work)(void))
+{
+	_cleanup_(buf_done) struct buf output = {0};
+	int ends[2], status = 0;
+	pid_t pid;
+
+	if (pipe2(ends, O_CLOEXEC) < 0)
+		return neg_errno();
+	fflush(NULL);
+	pid = fork();
+	if (pid == 0)
+		try_here(work, ends[1]);
+	close(ends[1]);
+	if (pid > 0)
+		fs_read_all(ends[0], OUTPUT_MAX, &output);
+	close(ends[0]);
+	if (pid < 0)
+		return -EAGAIN;
+	while (waitpid(pid, &status, 0) < 0)
+		if (errno != EINTR)
+			return neg_errno();
+	if (status == 0)
+		return 0;
+	keep_output(&output);
+	return DPKGDB_DAMAGED;
 }
 
 int dpkgdb_open(const char *admindir)
 {
+	void (*load)(void) = load_all;
+	int r;
+
 	if (state != CLOSED)
 		return state == OPEN ? incomplete.err : DPKGDB_DAMAGED;
 	database = admindir;
 	dpkg_set_progname("kmp-depmod");
-	if (attempt(load_packages) != 0) {
-		state = DAMAGED;
-		return DPKGDB_DAMAGED;
+	r = try(load_all);
+	if (r == DPKGDB_DAMAGED) {
+		load = load_packages;
+		r = try(load);
 	}
-	state = OPEN;
-	attempt(load_diversions);
-	return incomplete.err;
+	if (r == 0)
+		r = attempt(load);
+	state = r == 0 ? OPEN : DAMAGED;
+	return r == 0 ? incomplete.err : r;
 }
 
 void dpkgdb_close(void)

@@ -20,7 +20,7 @@ enum {
  * Open the database in admindir (dpkg's "/var/lib/dpkg"); one that does not exist is an
  * empty one. Only files below /lib/modules and /usr/lib/modules are known afterwards. If it
  * was opened before, this only repeats the answer: 0, DPKGDB_DAMAGED (and nothing below may be
- * asked), or -ENOMEM.
+ * asked), or -errno.
  */
 int dpkgdb_open(const char *admindir);
 void dpkgdb_close(void);

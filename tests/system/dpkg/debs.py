@@ -3,7 +3,7 @@
 
 KMP_TEST_DEBS names a directory of the project's packages, instead of building them.
 
-A package's files are {path: bytes, or the path of a file, or ('link', target)}.
+A package's files are {path: bytes, or the path of a file, ('link', target), or None for a directory}.
 """
 import contextlib
 import fcntl
@@ -40,6 +40,9 @@ def tar(files, directories):
                 if parent not in seen:
                     seen.add(parent)
                     add(parent, tarfile.DIRTYPE, mode=0o755)
+            if what is None:
+                add(path, tarfile.DIRTYPE, mode=0o755)
+                continue
             if isinstance(what, tuple):
                 add(path, tarfile.SYMTYPE, target=what[1], mode=0o777)
                 continue

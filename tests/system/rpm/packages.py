@@ -20,7 +20,8 @@ import shutil
 import subprocess
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-CACHE = os.path.join(os.environ.get('KMP_TEST_CACHE') or os.path.expanduser('~/.cache/kmp-depmod-tests'), 'rpm')
+CACHE = os.path.join(os.environ.get('KMP_TEST_CACHE') or os.path.join(
+    os.environ.get('XDG_CACHE_HOME') or os.path.expanduser('~/.cache'), 'kmp-depmod-tests'), 'rpm')
 PACKAGE_TIME = 1_600_000_000
 BIG, RT, SMALL = '6.1.0-1-default', '6.1.0-1-rt', '6.1.0-1.fc'
 LISTS = ('modules.order', 'modules.builtin', 'modules.builtin.modinfo')

@@ -16,6 +16,15 @@
 
 #define SELINUX_XATTR "security.selinux"
 
+/* Where labels cannot be set, in a container say, an index without one is better than none. */
+static int set_label(int fd, const char *label, size_t len)
+{
+	if (fsetxattr(fd, SELINUX_XATTR, label, len, 0) == 0 || errno == EPERM ||
+		errno == EACCES || errno == ENOTSUP)
+		return 0;
+	return neg_errno();
+}
+
 #if WITH_SELINUX
 #include <dlfcn.h>
 #include <selinux/label.h>
@@ -57,12 +66,11 @@ static int label_from_policy(int fd, const char *path)
 	if (!handle)
 		return 0;
 	if (s.lookup(handle, &context, path, S_IFREG | 0644) == 0) {
-		if (fsetxattr(fd, SELINUX_XATTR, context, strlen(context) + 1, 0) < 0)
-			r = neg_errno();
+		r = set_label(fd, context, strlen(context) + 1);
 		s.freecon(context);
 	}
 	s.close(handle);
-	return r == -ENOTSUP ? 0 : r;
+	return r;
 }
 #else
 static int label_from_policy(int fd, const char *path)
@@ -87,5 +95,5 @@ int label_copy(int fd, int dirfd, const char *name, const char *path)
 	m = fgetxattr(fd, SELINUX_XATTR, now, sizeof(now));
 	if (m == n && memcmp(label, now, (size_t)n) == 0)
 		return 0;
-	return fsetxattr(fd, SELINUX_XATTR, label, (size_t)n, 0) < 0 ? neg_errno() : 0;
+	return set_label(fd, label, (size_t)n);
 }

@@ -55,6 +55,24 @@ static void add_tables(struct donors *d, const struct tables *t)
 	}
 }
 
+static uint32_t inode_slot(const struct donors *d, const struct stamp *s)
+{
+	return (uint32_t)(s->ino * 0x9E3779B97F4A7C15u >> 32) & d->mask;
+}
+
+static void add_files(struct donors *d, const struct tables *t)
+{
+	for (mod_row m = 0; m < t->n.mods; m++) {
+		uint32_t at = inode_slot(d, &t->mods[m].stamp);
+
+		if ((t->mods[m].flags & ROW_RACY) || t->mods[m].status == ELFMOD_UNSUPPORTED)
+			continue;
+		while (d->files[at].t)
+			at = (at + 1) & d->mask;
+		d->files[at] = (struct donor_slot){t, m};
+	}
+}
+
 int donors_open(int store_dir, const char *own_name, const struct tables *own, struct donors *ret)
 {
 	struct donors d = {.mask = 1023};
@@ -69,14 +87,17 @@ int donors_open(int store_dir, const char *own_name, const struct tables *own, s
 	while (d.mask < total * 2)
 		d.mask = d.mask * 2 + 1;
 	d.slots = calloc((size_t)d.mask + 1, sizeof(*d.slots));
-	if (r < 0 || !d.slots) {
+	d.files = calloc((size_t)d.mask + 1, sizeof(*d.files));
+	if (r < 0 || !d.slots || !d.files) {
 		donors_done(&d);
 		return -ENOMEM;
 	}
 	if (own)
 		add_tables(&d, own);
-	for (size_t i = 0; i < d.n; i++)
+	for (size_t i = 0; i < d.n; i++) {
 		add_tables(&d, &d.stores[i].t);
+		add_files(&d, &d.stores[i].t);
+	}
 	*ret = d;
 	return 0;
 }
@@ -87,6 +108,7 @@ void donors_done(struct donors *d)
 		store_close(&d->stores[i]);
 	free(d->stores);
 	free(d->slots);
+	free(d->files);
 	*d = (struct donors){0};
 }
 
@@ -98,6 +120,23 @@ const struct tables *donors_find(const struct donors *d, struct digest digest, m
 		const struct donor_slot *s = &d->slots[at];
 
 		if (digest_eq(s->t->mods[s->row].digest, digest)) {
+			*ret_row = s->row;
+			return s->t;
+		}
+	}
+	return NULL;
+}
+
+const struct tables *donors_find_file(
+	const struct donors *d, const struct stamp *stamp, mod_row *ret_row)
+{
+	/* whole seconds could be the same on another file system of the same history */
+	if (!d->files || stamp->ctime % 1000000000 == 0)
+		return NULL;
+	for (uint32_t at = inode_slot(d, stamp); d->files[at].t; at = (at + 1) & d->mask) {
+		const struct donor_slot *s = &d->files[at];
+
+		if (stamp_eq(&s->t->mods[s->row].stamp, stamp)) {
 			*ret_row = s->row;
 			return s->t;
 		}

@@ -13,7 +13,8 @@ struct donor_slot;
 struct donors {
 	struct store *stores; /* owned */
 	size_t n;
-	struct donor_slot *slots;
+	struct donor_slot *slots; /* by digest */
+	struct donor_slot *files; /* by inode */
 	uint32_t mask;
 };
 
@@ -26,3 +27,9 @@ void donors_done(struct donors *d);
 
 /* A module with these bytes: its table, and its row in *ret_row. NULL if there is none. */
 const struct tables *donors_find(const struct donors *d, struct digest digest, mod_row *ret_row);
+/*
+ * The very file that a store knows, by its stat: what a link leads to. Only where the file
+ * system's stats prove something.
+ */
+const struct tables *donors_find_file(
+	const struct donors *d, const struct stamp *stamp, mod_row *ret_row);

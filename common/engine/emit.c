@@ -226,7 +226,7 @@ static int add_alias(struct emitting *e, struct alias_lists *l, struct alias_ref
 	struct trie_entry entry = {.key = alias, .key_len = str_len(e->t, ref.alias),
 		.value = str_of(e->t, m->name), .value_len = str_len(e->t, m->name),
 		.priority = ref.mod};
-	char key[ELFMOD_NAME_MAX + 1];
+	char key[ALIAS_MAX + 1];
 	size_t len;
 	int r;
 
@@ -528,7 +528,7 @@ static int builtin_alias(void *arg, const char *module, size_t module_len, const
 	size_t len)
 {
 	struct builtin *b = arg;
-	char key[ELFMOD_NAME_MAX + 1];
+	char key[ALIAS_MAX + 1];
 	int r = alias_normalise(alias, len, key, &len);
 
 	if (r == ALIAS_UNBALANCED) {

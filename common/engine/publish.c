@@ -9,14 +9,19 @@
  * an alias must not name a module that modules.dep.bin lacks.
  */
 
+#include <dirent.h>
 #include <fcntl.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <sys/stat.h>
 #include <time.h>
 
 #include "base/label.h"
+#include "base/pool.h"
 #include "engine/publish.h"
 #include "engine/scan.h"
+
+#define ABANDONED_AFTER 3600 /* seconds */
 
 static void temp_name(char to[64], enum output_id id, unsigned temp_id)
 {
@@ -97,23 +102,43 @@ static int write_temp(const struct publish_options *o, enum output_id id, const 
 	return 0;
 }
 
+struct syncing {
+	const int *fds;
+	_Atomic unsigned next;
+	int err[OUT_MAX];
+};
+
+static void sync_worker(void *arg, unsigned i)
+{
+	struct syncing *s = arg;
+	unsigned at;
+
+	(void)i;
+	while ((at = atomic_fetch_add(&s->next, 1)) < OUT_MAX)
+		if (s->fds[at] >= 0 && fdatasync(s->fds[at]) < 0)
+			s->err[at] = neg_errno();
+}
+
+/* All at once, so that a slow device flushes its cache once or twice, not once for each file. */
 static int sync_and_close(const struct publish_options *o, int fds[OUT_MAX], struct published *p)
 {
+	struct syncing s = {.fds = fds};
 	int r = 0;
 
+	if (o->sync) {
+		pool_run(p->n_written, sync_worker, &s);
+		p->device_flushes += p->n_written;
+	}
 	for (unsigned i = 0; i < OUT_MAX; i++) {
 		if (fds[i] < 0)
 			continue;
-		if (r == 0 && o->sync) {
-			p->device_flushes++;
-			if (fdatasync(fds[i]) < 0)
-				r = neg_errno();
-		}
-		if (close(fds[i]) < 0 && r == 0 && errno != EINTR)
-			r = neg_errno();
+		if (close(fds[i]) < 0 && s.err[i] == 0 && errno != EINTR)
+			s.err[i] = neg_errno();
 		fds[i] = -1;
-		if (r < 0 && p->failed == OUT_MAX)
+		if (s.err[i] < 0 && r == 0) {
+			r = s.err[i];
 			p->failed = i;
+		}
 	}
 	return r;
 }
@@ -200,8 +225,6 @@ void publish_begin(const struct publish_options *o, struct publisher *ret)
 	*ret = (struct publisher){.o = o, .pub = {.failed = OUT_MAX}};
 	for (unsigned i = 0; i < OUT_MAX; i++)
 		ret->fds[i] = -1;
-	if (!o->temp_id)
-		publish_clean(o->dirfd);
 }
 
 int publish_take(void *publisher, enum output_id id, const struct buf *data)
@@ -276,14 +299,31 @@ bool published_intact(int dirfd, const struct store_head *known, int64_t newest_
 	return true;
 }
 
+/* Names with a number belong to runs without the lock, which may be at work now. */
+static bool is_abandoned(int dirfd, const char *name)
+{
+	struct stat st;
+
+	return str_ends(name, strlen(name), PUBLISH_SUFFIX) ||
+	       (fstatat(dirfd, name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+		       st.st_mtim.tv_sec < time(NULL) - ABANDONED_AFTER);
+}
+
 void publish_clean(int dirfd)
 {
-	char temp[64];
+	int copy = openat(dirfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *d = copy < 0 ? NULL : fdopendir(copy);
+	struct dirent *e;
 
-	for (unsigned i = 0; i < OUT_MAX; i++) {
-		temp_name(temp, i, 0);
-		unlinkat(dirfd, temp, 0);
+	if (!d) {
+		closep(&copy);
+		return;
 	}
+	while ((e = readdir(d)))
+		if (str_starts(e->d_name, "modules.") && strstr(e->d_name, PUBLISH_SUFFIX) &&
+			is_abandoned(dirfd, e->d_name))
+			unlinkat(dirfd, e->d_name, 0);
+	closedir(d);
 }
 
 int publish_remove(int dirfd)

@@ -201,7 +201,7 @@ static void unreadable(struct lister *l, const char *dir, int err)
 
 /* --- files --- */
 
-static void classify(const struct scanning *s, bool trusted, struct scan_file *f)
+static void classify(const struct scanning *s, struct scan_file *f)
 {
 	const struct mod *old = f->old == ID_NONE ? NULL : &s->o->old->mods[f->old];
 
@@ -212,7 +212,7 @@ static void classify(const struct scanning *s, bool trusted, struct scan_file *f
 	} else if (old->stamp.size != f->stamp.size) {
 		f->why = WHY_SIZE;
 		f->state = FILE_READ;
-	} else if (!trusted) {
+	} else if (!f->trusted) {
 		f->why = WHY_UNTRUSTED;
 	} else if (!stamp_eq(&old->stamp, &f->stamp)) {
 		f->why = WHY_STAT;
@@ -229,7 +229,9 @@ static void add_file(struct scanning *s, struct lister *l, const char *name, mod
 	struct scan_file f = {.name = name, .old = old, .stamp = stamp_of(st),
 		.flags = is_link ? ROW_LINK : 0};
 
-	classify(s, trusted, &f);
+	/* a link may lead to a file system that nobody looked at */
+	f.trusted = trusted && (!is_link || st->st_dev == l->dev);
+	classify(s, &f);
 	buf_add(&l->files, &f, sizeof(f));
 }
 
@@ -337,7 +339,7 @@ static void list_dir(struct scanning *s, struct lister *l, int fd, const struct 
 		return;
 	}
 	while (errno = 0, (e = readdir(d))) {
-		if (!*w->path && str_ends(e->d_name, strlen(e->d_name), PUBLISH_SUFFIX))
+		if (!*w->path && strstr(e->d_name, PUBLISH_SUFFIX))
 			l->leftovers = true;
 		if (str_eq(e->d_name, ".") || str_eq(e->d_name, "..") ||
 			depmodd_excluded(s->c, e->d_name))
@@ -423,6 +425,15 @@ static void scan_worker(void *arg, unsigned i)
 	}
 }
 
+/* Is an external directory named again by a line that is looked at before? */
+static bool is_repeated(const struct depmodd *c, size_t i)
+{
+	for (size_t k = i + 1; k < c->n_external; k++)
+		if (str_eq(c->external[k], c->external[i]))
+			return true;
+	return false;
+}
+
 static int first_round(struct scanning *s, struct buf *work)
 {
 	const struct tables *old = s->o->old;
@@ -432,6 +443,8 @@ static int first_round(struct scanning *s, struct buf *work)
 	buf_add(work, &w, sizeof(w));
 	for (size_t i = s->c->n_external; i-- > 0;) {
 		w.path = s->c->external[i];
+		if (is_repeated(s->c, i))
+			continue;
 		w.old = old ? tables_find_dir(old, w.path) : ID_NONE;
 		if (*w.path == '/')
 			buf_add(work, &w, sizeof(w));
@@ -604,9 +617,8 @@ static int list_file(struct scanning *s, struct arena *mem, const char *path, st
 		return -ENOMEM;
 	d = s->o->old ? tables_find_dir(s->o->old, ret->dir) : ID_NONE;
 	ret->file.old = d == ID_NONE ? ID_NONE : tables_find_mod(s->o->old, d, ret->file.name);
-	classify(s, true, &ret->file);
-	if (ret->file.state == FILE_SAME && !fs_stats_trusted(s->top))
-		ret->file.state = FILE_CHECK;
+	ret->file.trusted = s->top >= 0 && fs_stats_trusted(s->top);
+	classify(s, &ret->file);
 	return 0;
 }
 
@@ -704,7 +716,7 @@ static void compare_with_old(const struct tables *old, struct scan *s)
 		const struct scan_file *f = &s->files[i];
 
 		s->changed |= f->old == ID_NONE;
-		s->stats_moved |= f->why == WHY_STAT || f->why == WHY_SIZE;
+		s->stats_moved |= f->why == WHY_STAT || f->why == WHY_SIZE || f->why == WHY_RACY;
 		s->newest_mtime = MAX(s->newest_mtime, f->stamp.mtime);
 	}
 	for (uint32_t i = 0; i < s->n_dirs; i++) {

@@ -38,6 +38,7 @@ struct scan_file {
 	uint16_t flags;   /* ROW_LINK */
 	uint8_t state;
 	uint8_t why;
+	bool trusted; /* its file system's stats prove something */
 	struct stamp stamp;
 };
 

@@ -287,11 +287,11 @@ struct walk {
 	struct span crcs;
 };
 
-/* Count a name against the limits of one module. */
+/* Count a name against the limit of one module. */
 static int spend(struct walk *w, size_t len)
 {
 	w->names += len;
-	return len > ELFMOD_NAME_MAX || w->names > ELFMOD_NAMES_MAX ? ELFMOD_TOO_LARGE : 0;
+	return w->names > ELFMOD_NAMES_MAX ? ELFMOD_TOO_LARGE : 0;
 }
 
 static enum elfmod_key info_key(const char *key, size_t len)

@@ -12,8 +12,7 @@
 
 #include "base/util.h"
 
-/* Longest name of a symbol or value of a .modinfo record, and all of one module together. */
-#define ELFMOD_NAME_MAX 4096u
+/* Bytes of all names and .modinfo values of one module together. */
 #define ELFMOD_NAMES_MAX ((size_t)64 << 20)
 
 /* Why a module gave no facts, or not all. Kept in the facts store: append only. */

@@ -61,7 +61,7 @@ int alias_normalise(const char *alias, size_t len, char *to, size_t *ret_len)
 	for (size_t i = 0; i < len; i++) {
 		char c = alias[i];
 
-		if (i == ALIAS_MAX && !inside) {
+		if (i == ALIAS_MAX) {
 			len = ALIAS_MAX;
 			break;
 		}

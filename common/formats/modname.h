@@ -26,7 +26,7 @@ enum {
 bool alias_is_plain(const char *alias, size_t len);
 /*
  * '-' to '_' outside of [...]. On 0 the result is in to (room for len + 1 bytes) and its
- * length in *ret_len. Otherwise an enumerator above.
+ * length in *ret_len, at most ALIAS_MAX. Otherwise an enumerator above.
  */
 int alias_normalise(const char *alias, size_t len, char *to, size_t *ret_len);
 

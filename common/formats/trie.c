@@ -25,13 +25,15 @@
 #define PREFIX 0x80000000u
 #define VALUES 0x40000000u
 #define CHILDREN 0x20000000u
-#define DEPTH_MAX 8192u /* of nodes: longer than any key that we write */
+#define DEPTH_MAX 8192u /* of nodes: ten times a kernel's longest symbol name, and no stack's end */
 
 struct writer {
 	const struct trie_entry *e;
 	const uint32_t *common;
 	struct buf *out;
 	size_t start; /* of the file within out */
+	unsigned level; /* of nodes above this one */
+	bool too_deep;
 };
 
 static char *put_be32(char *to, uint32_t v)
@@ -88,9 +90,12 @@ static uint32_t write_node(struct writer *w, size_t lo, size_t hi, uint32_t dept
 		size += 2 + 4 * ((size_t)last - first + 1);
 	}
 	size += values_size(w, lo, values);
-	at = buf_reserve(w->out, size);
-	if (!at)
+	at = w->level < DEPTH_MAX ? buf_reserve(w->out, size) : NULL;
+	if (!at) {
+		w->too_deep |= !w->out->err;
 		return 0;
+	}
+	w->level++;
 	if (end > depth) {
 		at = put_bytes(at, w->e[lo].key + depth, end - depth);
 		ref |= PREFIX;
@@ -108,7 +113,7 @@ static uint32_t write_node(struct writer *w, size_t lo, size_t hi, uint32_t dept
 		ref |= VALUES;
 	}
 	w->out->len = (size_t)(at - w->out->data);
-	for (size_t i = values, next; i < hi && !w->out->err; i = next) {
+	for (size_t i = values, next; i < hi && !w->out->err && !w->too_deep; i = next) {
 		uint32_t child = w->e[i].key_len;
 		uint8_t c = (uint8_t)w->e[i].key[end];
 
@@ -116,9 +121,10 @@ static uint32_t write_node(struct writer *w, size_t lo, size_t hi, uint32_t dept
 		for (next = i + 1; next < hi && w->common[next] > end; next++)
 			child = MIN(child, w->common[next]);
 		child = write_node(w, i, next, end + 1, child);
-		if (!w->out->err)
+		if (!w->out->err && !w->too_deep)
 			put_be32(w->out->data + table + 4 * (size_t)(c - first), child);
 	}
+	w->level--;
 	return ref;
 }
 
@@ -143,7 +149,7 @@ static uint32_t common_length(const struct trie_entry *a, const struct trie_entr
 int trie_write(const struct trie_entry *entries, size_t n, struct buf *out)
 {
 	_cleanup_(freep) uint32_t *common = malloc((n + 1) * sizeof(*common));
-	struct writer w = {entries, common, out, out->len};
+	struct writer w = {.e = entries, .common = common, .out = out, .start = out->len};
 	uint32_t root;
 
 	if (!common)
@@ -157,7 +163,7 @@ int trie_write(const struct trie_entry *entries, size_t n, struct buf *out)
 	root = write_node(&w, 0, n, 0, 0);
 	if (out->err)
 		return out->err;
-	if (out->len - w.start > TRIE_SIZE_MAX)
+	if (w.too_deep || out->len - w.start > TRIE_SIZE_MAX)
 		return -EFBIG;
 	put_be32(out->data + w.start + 8, root);
 	return 0;

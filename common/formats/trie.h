@@ -22,7 +22,7 @@ struct trie_entry {
 /*
  * Append the index of entries to out. They are sorted by key, as bytes; entries of one key
  * stand in the order in which their values are written. n may be 0. Returns 0, -ENOMEM, or
- * -EFBIG if the index would be larger than its format allows.
+ * -EFBIG if the index would be larger than its format allows, or nested absurdly.
  */
 int trie_write(const struct trie_entry *entries, size_t n, struct buf *out);
 

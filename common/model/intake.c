@@ -279,19 +279,19 @@ static void store_wants(struct intake *in)
 
 static void store_node(struct reading *r)
 {
-	char text[ELFMOD_NAME_MAX + 64];
+	_cleanup_(buf_done) struct buf text = {0};
 
 	if (!r->node.name)
 		return;
-	if (r->node.complete) {
-		int n = snprintf(text, sizeof(text), "%.*s %c%u:%u", (int)r->node.name_len,
-			r->node.name, r->node.type, r->node.major, r->node.minor);
-
-		r->mod.devnode = intake_string(r->in, text, (size_t)n);
-	} else {
-		r->mod.devnode = intake_string(r->in, r->node.name, r->node.name_len);
+	buf_add(&text, r->node.name, r->node.name_len);
+	if (r->node.complete)
+		buf_printf(&text, " %c%u:%u", r->node.type, r->node.major, r->node.minor);
+	else
 		r->mod.flags |= ROW_NODE_ONLY;
-	}
+	if (text.err)
+		r->in->err = text.err;
+	else
+		r->mod.devnode = intake_string(r->in, text.len ? text.data : "", text.len);
 }
 
 static struct raw_mod raw_start(const struct intake *in)

@@ -125,17 +125,32 @@ static size_t complete_head(void *image, const struct counts *counts)
 	return len;
 }
 
-bool store_same(const struct store *s, const void *image, const struct counts *counts)
+/* That a directory is not racy any more is no reason to write: it is listed again, that is all. */
+static bool same_dirs(const struct tables *a, const struct tables *b)
+{
+	for (uint32_t i = 0; i <= a->n.dirs; i++)
+		if (a->dirs[i].path != b->dirs[i].path || a->dirs[i].first != b->dirs[i].first ||
+			!stamp_eq(&a->dirs[i].stamp, &b->dirs[i].stamp))
+			return false;
+	return true;
+}
+
+bool store_same(const struct store *s, void *image, const struct counts *counts)
 {
 	const struct store_head *h = image;
-	size_t body = tables_size(counts);
+	size_t body = tables_size(counts), dirs;
+	struct tables t;
 
-	return s->head && s->len == sizeof(*h) + body &&
-	       memcmp(&s->head->inputs, &h->inputs, sizeof(h->inputs)) == 0 &&
+	if (!s->head || s->len != sizeof(*h) + body ||
+		memcmp(&s->head->counts, counts, sizeof(*counts)) != 0)
+		return false;
+	tables_place(&t, counts, (char *)image + sizeof(*h));
+	dirs = (size_t)((char *)t.mods - (char *)t.dirs);
+	return memcmp(&s->head->inputs, &h->inputs, sizeof(h->inputs)) == 0 &&
 	       s->head->valid_outputs == h->valid_outputs &&
 	       s->head->warnings == h->warnings &&
 	       memcmp(s->head->outputs, h->outputs, sizeof(h->outputs)) == 0 &&
-	       memcmp(s->head + 1, h + 1, body) == 0;
+	       same_dirs(&s->t, &t) && memcmp(s->t.mods, t.mods, body - dirs) == 0;
 }
 
 int store_write(int dirfd, const char *name, void *image, const struct counts *counts)

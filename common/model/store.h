@@ -73,4 +73,4 @@ void store_close(struct store *s);
  */
 int store_write(int dirfd, const char *name, void *image, const struct counts *counts);
 /* Would store_write() write what is in s already? */
-bool store_same(const struct store *s, const void *image, const struct counts *counts);
+bool store_same(const struct store *s, void *image, const struct counts *counts);

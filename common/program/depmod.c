@@ -168,7 +168,7 @@ static void on_event(void *arg, const struct event *e)
 		say(PRIO_WARNING, "duplicate module %s:\n%s", e->path, detail);
 		break;
 	case EVENT_SYMBOLS_LINE:
-		say(PRIO_ERROR, d->symvers ? "%s:%u Invalid symbol version %s" : "%s:%u: invalid line: %s",
+		say(PRIO_ERROR, d->symvers ? "%s:%u Invalid symbol version %s" : "%s:%u: invalid line: %s\n",
 			e->path, e->line, detail);
 		break;
 	case EVENT_DIR_UNREADABLE:

@@ -338,29 +338,35 @@ static int compare_problems(struct planning *pl, const struct old_state *old)
 	return 0;
 }
 
-/* Without a list of the kernel's symbols: those that a module had and none has now. */
+/*
+ * Without a list of the kernel's symbols: those that a module had and none has now, or that
+ * have another CRC than before, when it was the one that is needed.
+ */
 static void find_lost(struct planning *pl, const struct old_state *old)
 {
-	const struct resolved *r = &pl->u->r;
+	const struct resolved *r = &pl->u->r, *before = &old->r;
 	const struct tables *t = &pl->u->t;
 
 	for (mod_idx i = 0; old->known && i < r->n; i++) {
 		const struct mod *m = &t->mods[r->row[i]];
 
 		for (uint32_t n = m->needs; n < m[1].needs; n++) {
-			str_id sym = t->pairs[NEED_PAIR(t->needs[n])].sym;
-			sym_key now = resolved_look(r, sym), then;
+			struct sym_crc want = t->pairs[NEED_PAIR(t->needs[n])];
+			sym_key now = resolved_look(r, want.sym), then;
+			struct problem p = {.want = want.crc, .crc = r->owner[now] != ID_NONE,
+				.have = r->owner_crc[now]};
 			bool equal;
 			str_id o;
 
-			if ((t->needs[n] & NEED_WEAK) || r->owner[now] != ID_NONE)
+			if ((t->needs[n] & NEED_WEAK) || (p.crc && (!p.want || p.have == p.want)))
 				continue;
-			o = tables_find_str(old->r.t, str_of(t, sym), str_len(t, sym), &equal);
+			o = tables_find_str(before->t, str_of(t, want.sym), str_len(t, want.sym), &equal);
 			if (!equal)
 				continue;
-			then = resolved_look(&old->r, o);
-			if (old->r.owner[then] != ID_NONE)
-				add_symbol(pl, i, sym, NULL);
+			then = resolved_look(before, o);
+			if (before->owner[then] != ID_NONE &&
+				(!p.crc || before->owner_crc[then] == p.want))
+				add_symbol(pl, i, want.sym, &p);
 		}
 	}
 }

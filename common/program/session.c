@@ -44,9 +44,15 @@ static int make_paths_absolute(struct session *s)
 	if (!o->config)
 		return 0;
 	s->config = calloc(o->n_config + 1, sizeof(*s->config));
-	for (size_t i = 0; s->config && i < o->n_config; i++)
+	for (size_t i = 0; s->config && i < o->n_config; i++) {
 		if (!(s->config[i] = absolute(o->config[i])))
 			return -ENOMEM;
+		if (access(s->config[i], R_OK) < 0) {
+			message(&s->m, "'%s': configuration cannot be read: %s", o->config[i],
+				strerror(errno));
+			return neg_errno();
+		}
+	}
 	return s->config ? 0 : -ENOMEM;
 }
 
@@ -283,7 +289,7 @@ static int verify(struct session *s, const struct target *t, const struct update
 		*status = EXIT_DIFFERS;
 		return 0;
 	}
-	if (s->o->quiet)
+	if (s->o->quiet || s->o->json)
 		return 0;
 	printf("%s: the indexes are right%s", t->kver,
 		v.other_layout ? " (with the nodes of .bin files in an older kmod's order)" : "");
@@ -537,7 +543,7 @@ int session_run(const struct options *o)
 	s.report.arg = &s.m;
 	status = session_main(&s);
 	session_done(&s);
-	if (fflush(stdout) != 0 && status == EXIT_DONE)
+	if ((fflush(stdout) != 0 || ferror(stdout)) && status == EXIT_DONE)
 		status = EXIT_ERROR;
 	return status;
 }

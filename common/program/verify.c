@@ -163,6 +163,14 @@ static bool is_path_of(const struct asking *a, const char *path, mod_idx i)
 	return str_eq(path, want.data);
 }
 
+/* libkmod looks for external modules on the host, whatever the root. */
+static bool is_elsewhere(const struct asking *a, mod_idx i)
+{
+	const struct tables *t = &a->u->t;
+
+	return !a->t->root->host && *str_of(t, t->dirs[mod_of(a, i)->dir].path) == '/';
+}
+
 static void ask_module(struct asking *a, mod_idx i)
 {
 	const char *name = str_of(&a->u->t, mod_of(a, i)->name);
@@ -172,6 +180,11 @@ static void ask_module(struct asking *a, mod_idx i)
 	uint32_t n = 0;
 	bool ok;
 
+	for (uint32_t d = 0; d < deps.n; d++)
+		if (is_elsewhere(a, deps.ids[d]))
+			return;
+	if (is_elsewhere(a, i))
+		return;
 	a->v->modules++;
 	if (a->k->from_name(a->ctx, name, &mod) < 0 || !is_path_of(a, a->k->path(mod), i)) {
 		a->v->differences++;

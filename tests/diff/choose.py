@@ -200,7 +200,8 @@ class Chooser:
         if not path:
             return []
         to = f'lib/modules/{kver}/{self.rng.choice(("updates", "updates", "extra", "kernel/fs"))}/{os.path.basename(path)}'
-        self.facts[to] = self.facts.get(path)
+        if path in self.facts:
+            self.facts[to] = self.facts[path]
         return [['move', {'path': path, 'to': to}]]
 
     def shadow(self):

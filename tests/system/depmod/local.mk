@@ -3,5 +3,7 @@
 EXTRA_DIST += tests/system/depmod
 
 TESTS += \
+	tests/system/depmod/callers \
 	tests/system/depmod/conformance \
-	tests/system/depmod/launcher
+	tests/system/depmod/launcher \
+	tests/system/depmod/weak-modules2

@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Throw-away roots to run programs in, and what ran there."""
 import contextlib
+import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -11,8 +13,10 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 TESTS = os.path.dirname(os.path.dirname(HERE))
 sys.path[:0] = [os.path.join(TESTS, 'lib'), os.path.join(TESTS, 'oracle')]
 
+import indexes                      # noqa: E402
 from tap import Tap, skip_all       # noqa: E402,F401
 
+CACHE = os.environ.get('KMP_TEST_CACHE') or os.path.expanduser('~/.cache/kmp-depmod-tests')
 tap = Tap()
 
 
@@ -48,20 +52,80 @@ def directory(name='kmp-depmod-test'):
             shutil.rmtree(path)
 
 
-def libraries(path):
-    """The shared objects a program needs, the loader among them; none if it is static or a script."""
-    done = subprocess.run(['ldd', path], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, check=False)
-    words = [word for line in done.stdout.splitlines() for word in line.split() if word.startswith('/')]
-    return [word for word in words if os.path.exists(word)]
+def libraries(*paths):
+    """The shared objects that programs need, the loader among them; a static program or a script needs none."""
+    done = subprocess.run(['ldd', *paths], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, check=False)
+    words = {word for line in done.stdout.splitlines() for word in line.split() if word.startswith('/')}
+    return sorted(word for word in words if os.path.exists(word) and word not in paths)
 
 
 def install(root, path, to=None):
     """A program and the libraries it needs, into a root."""
-    for source, target in [(path, to or path)] + [(library, library) for library in libraries(path)]:
-        target = os.path.join(root, target.lstrip('/'))
-        os.makedirs(os.path.dirname(target), exist_ok=True)
-        if not os.path.exists(target):
-            shutil.copy(source, target)
+    copy(root, path, to or path)
+    for library in libraries(path):
+        copy(root, library, library)
+
+
+def install_all(root, paths):
+    for path in paths + libraries(*paths):
+        copy(root, path, path)
+
+
+def copy(root, source, target):
+    target = os.path.join(root, target.lstrip('/'))
+    os.makedirs(os.path.dirname(target), exist_ok=True)
+    if not os.path.exists(target):
+        shutil.copy(source, target)
+
+
+def program_path():
+    """Where the launcher looks for the program."""
+    with open(launcher(), 'rb') as file:
+        return re.search(rb"'(/[^']*/kmp-depmod)' does not work", file.read())[1].decode()
+
+
+class System:
+    """A root in which depmod is ours, behind the launcher, or kmod's."""
+
+    def __init__(self, path, ours):
+        self.path, self.ours, self.depmod = path, ours, '/usr/sbin/depmod'
+        kmod = os.path.realpath(shutil.which('depmod'))
+        install(path, kmod, '/usr/bin/kmod')
+        if ours:
+            install(path, launcher(), self.depmod)
+            install(path, program(), program_path())
+        else:
+            os.makedirs(self / 'usr/sbin', exist_ok=True)
+            os.symlink('../bin/kmod', self / 'usr/sbin/depmod')
+        for directory in ('boot', 'dev', 'tmp', 'var/tmp', 'lib/modules'):
+            os.makedirs(self / directory, exist_ok=True)
+        os.mknod(self / 'dev/null', 0o020666, os.makedev(1, 3))
+        self.stats = []         # what each call of ours said of itself
+
+    def __truediv__(self, path):
+        return os.path.join(self.path, path.lstrip('/'))
+
+    def call(self, *arguments):
+        """depmod as a script in the root calls it."""
+        done = subprocess.run(['chroot', self.path, self.depmod, *arguments], stdin=subprocess.DEVNULL,
+                              stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, check=False,
+                              env={'PATH': os.environ['PATH'], 'KMP_DEPMOD_STATS': '/tmp/stats',
+                                   'PKGSYSTEM_ENABLE_FSYNC': '0'})
+        if self.ours:
+            with open(self / 'tmp/stats') as file:
+                self.stats.append({**json.loads(file.read()), 'arguments': arguments})
+            os.unlink(self / 'tmp/stats')
+        return done
+
+    def indexes(self, kver, base='lib/modules'):
+        """{name: text, or content of .bin} of the index files that both write."""
+        found = {}
+        for name in indexes.FILES:
+            path = self / f'{base}/{kver}/{name}'
+            if os.path.lexists(path) and name != 'modules.weakdep':
+                with open(path, 'rb') as file:
+                    found[name] = indexes.trie(file.read()) if name.endswith('.bin') else file.read()
+        return found
 
 
 def kernel(variant):

@@ -269,7 +269,8 @@ int mark_set(int root_fd, const char *kver, const char *who, bool sync, struct m
 	do {
 		r = set_once(marks_fd, kver, who, &m);
 	} while (r == -EAGAIN);
-	if (r == 0 && sync && (fsync(m.fd) < 0 || fsync(marks_fd) < 0)) {
+	/* Its name is what counts, and brings the inode along; the text may be lost. */
+	if (r == 0 && sync && fsync(marks_fd) < 0) {
 		r = -errno;
 		mark_leave(&m);
 	}

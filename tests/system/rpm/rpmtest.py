@@ -304,7 +304,7 @@ class Root:
         """Where `make install` puts it, and under the name that it has outside: the plugin knows one path for both."""
         build = os.path.dirname(program())
         subprocess.run(['make', '-s', '-C', build, 'install-sbinPROGRAMS', 'install-launcherPROGRAMS',
-                        'DESTDIR=' + self.path, 'prefix=/usr'], check=True,
+                        'DESTDIR=' + self.path, 'prefix=/usr'], check=True, stdout=subprocess.DEVNULL,
                        env={k: v for k, v in os.environ.items() if not k.startswith(('MAKE', 'MFLAGS'))})
         self.copy(program(), PROGRAM)
         for name in (program(), sbindir() + '/kmp-depmod'):

@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 TESTS = os.path.dirname(os.path.dirname(HERE))
@@ -87,8 +88,9 @@ def program_path():
 class System:
     """A root in which depmod is ours, behind the launcher, or kmod's."""
 
-    def __init__(self, path, ours):
+    def __init__(self, path, ours, **environment):
         self.path, self.ours, self.depmod = path, ours, '/usr/sbin/depmod'
+        self.environment = {'PATH': os.environ['PATH'], 'PKGSYSTEM_ENABLE_FSYNC': '0', **environment}
         kmod = os.path.realpath(shutil.which('depmod'))
         install(path, kmod, '/usr/bin/kmod')
         if ours:
@@ -100,6 +102,7 @@ class System:
         for directory in ('boot', 'dev', 'tmp', 'var/tmp', 'lib/modules'):
             os.makedirs(self / directory, exist_ok=True)
         os.mknod(self / 'dev/null', 0o020666, os.makedev(1, 3))
+        self.times = []         # (arguments, seconds) of each call
         self.stats = []         # what each call of ours said of itself
 
     def __truediv__(self, path):
@@ -107,10 +110,11 @@ class System:
 
     def call(self, *arguments):
         """depmod as a script in the root calls it."""
+        start = time.perf_counter()
         done = subprocess.run(['chroot', self.path, self.depmod, *arguments], stdin=subprocess.DEVNULL,
                               stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, check=False,
-                              env={'PATH': os.environ['PATH'], 'KMP_DEPMOD_STATS': '/tmp/stats',
-                                   'PKGSYSTEM_ENABLE_FSYNC': '0'})
+                              env={**self.environment, 'KMP_DEPMOD_STATS': '/tmp/stats'})
+        self.times.append((arguments, time.perf_counter() - start))
         if self.ours:
             with open(self / 'tmp/stats') as file:
                 self.stats.append({**json.loads(file.read()), 'arguments': arguments})

@@ -7,6 +7,8 @@ LOG_DRIVER = env AM_TAP_AWK='$(AWK)' $(SHELL) $(top_srcdir)/build-aux/tap-driver
 
 # what is worth running in a build with sanitizers: all that is the program's own
 SANITIZED_TESTS = \
+	$(UNIT_TESTS) \
+	tests/cases/run \
 	tests/diff/synthetic
 
 TESTS = \
@@ -17,6 +19,7 @@ TESTS = \
 	tests/diff/self-check
 
 EXTRA_DIST += \
+	tests/cases \
 	tests/check \
 	tests/diff \
 	tests/lib \
@@ -24,5 +27,6 @@ EXTRA_DIST += \
 	tests/oracle \
 	tests/setup
 
+include $(srcdir)/tests/unit/local.mk
 include $(srcdir)/tests/system/depmod/local.mk
 include $(srcdir)/tests/system/rpm/local.mk

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #pragma once
 /*
- * elf.h: makes relocatable ELF files in memory, and serves them to the reader.
+ * makeelf.h: makes relocatable ELF files in memory, and serves them to the reader.
  *
  *   file  ELF header | contents of sections | section headers
  *

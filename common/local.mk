@@ -76,6 +76,8 @@ kmp_depmod_LDADD = $(common_libs) $(JSON_LIBS)
 kmp_depmod_SOURCES = \
 	common/program/depmod.c \
 	common/program/depmod.h \
+	common/program/host.c \
+	common/program/host.h \
 	common/program/main.c \
 	common/program/messages.c \
 	common/program/messages.h \

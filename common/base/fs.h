@@ -57,5 +57,11 @@ bool fs_err_is_files_own(int err);
 
 static inline int64_t timespec_ns(struct timespec t)
 {
-	return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+	int64_t ns;
+
+	/* beyond the years 1678 and 2262 all times are the same */
+	if (__builtin_mul_overflow((int64_t)t.tv_sec, (int64_t)1000000000, &ns) ||
+		__builtin_add_overflow(ns, (int64_t)t.tv_nsec, &ns))
+		return t.tv_sec < 0 ? INT64_MIN : INT64_MAX;
+	return ns;
 }

@@ -31,12 +31,6 @@ static void temp_name(char to[64], enum output_id id, unsigned temp_id)
 		snprintf(to, 64, "%s" PUBLISH_SUFFIX, output_names[id]);
 }
 
-static struct stamp stamp_of(const struct stat *st)
-{
-	return (struct stamp){st->st_ino, (uint64_t)st->st_size, timespec_ns(st->st_mtim),
-		timespec_ns(st->st_ctim)};
-}
-
 /* Are these the bytes of the file on disk? */
 static bool same_on_disk(int dirfd, enum output_id id, const struct stat *st,
 	const struct store_head *known, const struct buf *want, struct digest digest)
@@ -120,24 +114,28 @@ static void sync_worker(void *arg, unsigned i)
 }
 
 /* All at once, so that a slow device flushes its cache once or twice, not once for each file. */
-static int sync_and_close(const struct publish_options *o, int fds[OUT_MAX], struct published *p)
+static int sync_and_close(struct publisher *p)
 {
-	struct syncing s = {.fds = fds};
+	struct syncing s = {.fds = p->fds};
 	int r = 0;
 
-	if (o->sync) {
-		pool_run(p->n_written, sync_worker, &s);
-		p->device_flushes += p->n_written;
+	if (p->o->sync) {
+		pool_run(p->pub.n_written, sync_worker, &s);
+		p->pub.device_flushes += p->pub.n_written;
 	}
 	for (unsigned i = 0; i < OUT_MAX; i++) {
-		if (fds[i] < 0)
+		struct stat st;
+
+		if (p->fds[i] < 0)
 			continue;
-		if (close(fds[i]) < 0 && s.err[i] == 0 && errno != EINTR)
+		if (fstat(p->fds[i], &st) == 0)
+			p->stamps[i] = stamp_of(&st);
+		if (close(p->fds[i]) < 0 && s.err[i] == 0 && errno != EINTR)
 			s.err[i] = neg_errno();
-		fds[i] = -1;
+		p->fds[i] = -1;
 		if (s.err[i] < 0 && r == 0) {
 			r = s.err[i];
-			p->failed = i;
+			p->pub.failed = i;
 		}
 	}
 	return r;
@@ -191,22 +189,32 @@ static int age_dep(const struct publish_options *o, struct published *p)
 	return 0;
 }
 
-static int take_stamps(const struct publish_options *o, const struct digest digests[OUT_MAX],
-	struct published *p)
+/*
+ * Remember each index as we left it. Somebody may have replaced one since, depmod itself say:
+ * then no stamp is kept, and the next run looks at its bytes.
+ */
+static void take_stamps(const struct publisher *p, struct published *pub)
 {
-	bool trusted = fs_stats_trusted(o->dirfd);
+	bool trusted = fs_stats_trusted(p->o->dirfd);
 	int64_t now;
-	struct stat st;
 
 	for (unsigned i = 0; i < OUT_MAX; i++) {
-		if (fstatat(o->dirfd, output_names[i], &st, AT_SYMLINK_NOFOLLOW) < 0)
-			return neg_errno();
-		p->outputs[i] = (struct store_output){.stamp = stamp_of(&st), .digest = digests[i]};
+		struct store_output *o = &pub->outputs[i];
+		const struct stamp *ours = &p->stamps[i];
+		struct stat st;
+
+		o->digest = p->digests[i];
+		if (fstatat(p->o->dirfd, output_names[i], &st, AT_SYMLINK_NOFOLLOW) < 0)
+			continue;
+		o->stamp = stamp_of(&st);
+		/* the rename gave it another ctime, and modules.dep may have a new mtime */
+		if (o->stamp.ino != ours->ino || o->stamp.size != ours->size ||
+			(o->stamp.mtime != ours->mtime && i != OUT_DEP))
+			o->stamp = (struct stamp){0};
 	}
 	now = scan_racy_limit();
 	for (unsigned i = 0; i < OUT_MAX; i++)
-		p->outputs[i].racy = !trusted || stamp_racy(&p->outputs[i].stamp, now);
-	return 0;
+		pub->outputs[i].racy = !trusted || stamp_racy(&pub->outputs[i].stamp, now);
 }
 
 static void remove_temps(const struct publish_options *o, const struct published *p)
@@ -235,8 +243,10 @@ int publish_take(void *publisher, enum output_id id, const struct buf *data)
 
 	p->digests[id] = digest_bytes(data->data, data->len);
 	r = fstatat(p->o->dirfd, output_names[id], &st, AT_SYMLINK_NOFOLLOW);
-	if (r == 0 && same_on_disk(p->o->dirfd, id, &st, p->o->known, data, p->digests[id]))
+	if (r == 0 && same_on_disk(p->o->dirfd, id, &st, p->o->known, data, p->digests[id])) {
+		p->stamps[id] = stamp_of(&st);
 		return 0;
+	}
 	/* found now, while all old files are in place */
 	r = r == 0 && S_ISDIR(st.st_mode) ? -EISDIR : write_temp(p->o, id, data, &p->fds[id]);
 	if (r < 0) {
@@ -259,7 +269,7 @@ void publish_abort(struct publisher *p)
 
 int publish_commit(struct publisher *p, struct published *ret)
 {
-	int r = sync_and_close(p->o, p->fds, &p->pub);
+	int r = sync_and_close(p);
 
 	if (r == 0)
 		r = rename_all(p->o, &p->pub);
@@ -268,7 +278,7 @@ int publish_commit(struct publisher *p, struct published *ret)
 	if (r == 0)
 		r = age_dep(p->o, &p->pub);
 	if (r == 0)
-		r = take_stamps(p->o, p->digests, &p->pub);
+		take_stamps(p, &p->pub);
 	*ret = p->pub;
 	return r;
 }

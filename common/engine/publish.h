@@ -34,6 +34,7 @@ struct publisher {
 	const struct publish_options *o;
 	int fds[OUT_MAX];
 	struct digest digests[OUT_MAX];
+	struct stamp stamps[OUT_MAX]; /* of the files as they were written, or found to be right */
 	struct published pub;
 };
 
@@ -42,8 +43,8 @@ void publish_begin(const struct publish_options *o, struct publisher *ret);
 /* An output_sink's take(): write a file beside the old one if it differs. 0 or -errno. */
 int publish_take(void *publisher, enum output_id id, const struct buf *data);
 /*
- * Put all that was written in place. On an error nothing was replaced, unless a rename failed:
- * then some files are new and whole, the others old and whole. 0 or -errno.
+ * Put all that was written in place. Each file is whole after an error, too: ret->n_replaced
+ * tells how many are the new ones. 0 or -errno.
  */
 int publish_commit(struct publisher *p, struct published *ret);
 void publish_abort(struct publisher *p);

@@ -215,12 +215,6 @@ static int read_open_file(struct reader *r, int fd, uint64_t size, const struct 
 	return (int)row;
 }
 
-static struct stamp stamp_of(const struct stat *st)
-{
-	return (struct stamp){st->st_ino, (uint64_t)st->st_size, timespec_ns(st->st_mtim),
-		timespec_ns(st->st_ctim)};
-}
-
 /* A file that another store knows by its stat, as a link's target: it need not be opened. */
 static bool take_known_file(struct readers *rs, struct reader *r, uint32_t i)
 {
@@ -285,6 +279,15 @@ static int read_one(struct readers *rs, struct reader *r, uint32_t i)
 
 /* --- all files --- */
 
+static void show_progress(struct readers *rs, uint32_t done)
+{
+	if (!rs->t->report->progress)
+		return;
+	pthread_mutex_lock(&rs->report);
+	rs->t->report->progress(rs->t->report->arg, done, rs->n_todo);
+	pthread_mutex_unlock(&rs->report);
+}
+
 static void read_worker(void *arg, unsigned i)
 {
 	struct readers *rs = arg;
@@ -296,8 +299,8 @@ static void read_worker(void *arg, unsigned i)
 		r->err = -ENOMEM;
 	while (!r->err && (at = atomic_fetch_add(&rs->taken, 1)) < rs->n_todo) {
 		r->err = take_known_file(rs, r, at) ? r->intake->err : read_one(rs, r, at);
-		if (i == 0 && rs->t->report->progress && at % PROGRESS_STEP < 2)
-			rs->t->report->progress(rs->t->report->arg, at, rs->n_todo);
+		if (i == 0 && at % PROGRESS_STEP < 2)
+			show_progress(rs, at);
 	}
 	decoder_free(r->decoder);
 	arena_done(&r->mem);
@@ -361,8 +364,7 @@ static int run_readers(struct readers *rs, struct reading *out, unsigned n)
 		out->stats.bytes_decompressed += s->bytes_decompressed;
 		out->stats.modules_decompressed += s->modules_decompressed;
 	}
-	if (rs->t->report->progress && rs->n_todo)
-		rs->t->report->progress(rs->t->report->arg, rs->n_todo, rs->n_todo);
+	show_progress(rs, rs->n_todo);
 	return r;
 }
 

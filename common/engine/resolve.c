@@ -381,15 +381,13 @@ static int direct_deps(struct resolved *out)
 
 /*
  * Load order, last first: a module's rank is given when all its users have theirs. Returns
- * how many got one, all if there is no cycle; left[] is 0 for those.
+ * how many got one, all if there is no cycle; left[] is 0 for those. stack has room for all.
  */
-static uint32_t rank_modules(const struct resolved *r, uint32_t *rank, mod_idx *by_rank, uint32_t *left)
+static uint32_t rank_modules(const struct resolved *r, uint32_t *rank, mod_idx *by_rank,
+	uint32_t *left, mod_idx *stack)
 {
-	_cleanup_(freep) mod_idx *stack = ids_new(r->n, 0);
 	uint32_t top = 0, ranked = 0;
 
-	if (!stack)
-		return 0;
 	for (uint32_t e = 0; e < r->direct_off[r->n]; e++)
 		left[r->direct[e]]++;
 	for (mod_idx i = 0; i < r->n; i++)
@@ -552,11 +550,11 @@ static int report_cycles(const struct target *target, const struct resolved *r, 
 static int order_deps(const struct target *target, struct resolved *out)
 {
 	_cleanup_(freep) uint32_t *rank = ids_new(out->n, 0), *left = ids_new(out->n, 0);
-	_cleanup_(freep) mod_idx *by_rank = ids_new(out->n, 0);
+	_cleanup_(freep) mod_idx *by_rank = ids_new(out->n, 0), *stack = ids_new(out->n, 0);
 
-	if (!rank || !left || !by_rank)
+	if (!rank || !left || !by_rank || !stack)
 		return -ENOMEM;
-	if (rank_modules(out, rank, by_rank, left) < out->n)
+	if (rank_modules(out, rank, by_rank, left, stack) < out->n)
 		return report_cycles(target, out, left);
 	return all_deps(out, by_rank, rank);
 }

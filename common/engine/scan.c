@@ -96,16 +96,6 @@ static void tell(struct lister *l, enum event_kind kind, const char *dir, const 
 		l->err = -ENOMEM;
 }
 
-static struct stamp stamp_of(const struct stat *st)
-{
-	return (struct stamp){
-		.ino = st->st_ino,
-		.size = (uint64_t)st->st_size,
-		.mtime = timespec_ns(st->st_mtim),
-		.ctime = timespec_ns(st->st_ctim),
-	};
-}
-
 /* Open a path of the tree, or of an external directory, with links resolved in the root. */
 static int open_path(const struct target *t, int top, const char *dir, const char *name, int flags)
 {

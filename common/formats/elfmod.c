@@ -313,7 +313,7 @@ static enum elfmod_key info_key(const char *key, size_t len)
 static int walk_info(struct walk *w)
 {
 	const char *p = (const char *)w->m->modinfo.p;
-	const char *end = p + w->m->modinfo.n;
+	const char *end = p ? p + w->m->modinfo.n : p;
 
 	while (p < end) {
 		size_t len = strnlen(p, (size_t)(end - p));
@@ -527,7 +527,7 @@ static int walk_ext_versions(struct walk *w)
 {
 	const struct elfmod *m = w->m;
 	const char *p = (const char *)m->ext_names.p;
-	const char *end = p + m->ext_names.n;
+	const char *end = p ? p + m->ext_names.n : p;
 
 	for (size_t i = 0; i < m->ext_crcs.n / 4 && p < end; i++) {
 		size_t len = strnlen(p, (size_t)(end - p));

@@ -4,8 +4,8 @@
  * intake.h: the facts of modules that were just read, collected by one thread.
  *
  * Strings and pairs have ids of the intake's own, in order of arrival. Nothing is shared
- * with other threads; merge.h makes one table of several intakes. Errors stick: look at
- * intake_error() after the last module.
+ * with other threads; merge.h makes one table of several intakes. Errors stick:
+ * intake_finish() tells of them.
  */
 
 #include "base/buf.h"

@@ -8,22 +8,22 @@
 #include "base/buf.h"
 #include "model/tables.h"
 
-static size_t place(size_t *at, uint64_t n, size_t size)
+static uint64_t place(uint64_t *at, uint64_t n, size_t size)
 {
-	size_t here = *at;
+	uint64_t here = *at;
 
-	*at = (here + n * size + 7) & ~(size_t)7;
+	*at = (here + n * size + 7) & ~(uint64_t)7;
 	return here;
 }
 
 struct layout {
-	size_t dirs, mods, exports, pairs, needs, values, str_off, text, end;
+	uint64_t dirs, mods, exports, pairs, needs, values, str_off, text, end;
 };
 
 static struct layout layout_of(const struct counts *n)
 {
 	struct layout l;
-	size_t at = 0;
+	uint64_t at = 0;
 
 	l.dirs = place(&at, (uint64_t)n->dirs + 1, sizeof(struct dir));
 	l.mods = place(&at, (uint64_t)n->mods + 1, sizeof(struct mod));
@@ -48,7 +48,7 @@ size_t tables_size(const struct counts *n)
 	for (size_t i = 0; i < ARRAY_SIZE(all); i++)
 		if (all[i] > COUNT_MAX)
 			return 0;
-	return layout_of(n).end;
+	return layout_of(n).end <= SIZE_MAX / 2 ? (size_t)layout_of(n).end : 0;
 }
 
 void tables_place(struct tables *ret, const struct counts *n, void *image)

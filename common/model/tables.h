@@ -13,6 +13,7 @@
  */
 
 #include "base/digest.h"
+#include "base/fs.h"
 #include "formats/elfmod.h"
 
 typedef uint32_t str_id;
@@ -36,6 +37,16 @@ enum {
 	ROW_COMPRESSED = 1 << 2, /* the digest of the file's bytes on disk is known */
 	ROW_NODE_ONLY = 1 << 3, /* devnode is a name without type and numbers */
 };
+
+static inline struct stamp stamp_of(const struct stat *st)
+{
+	return (struct stamp){
+		.ino = st->st_ino,
+		.size = (uint64_t)st->st_size,
+		.mtime = timespec_ns(st->st_mtim),
+		.ctime = timespec_ns(st->st_ctim),
+	};
+}
 
 struct dir {
 	str_id path; /* below the kernel's directory, "" for itself; absolute: external */
@@ -101,8 +112,9 @@ size_t tables_size(const struct counts *n);
 /* Point *ret into an image of tables_size(n) bytes, 8-byte aligned. The image is borrowed. */
 void tables_place(struct tables *ret, const struct counts *n, void *image);
 /*
- * Is every id, range and offset of a placed table within bounds and in order? After this
- * nothing of it needs to be checked again. 0 or -EBADMSG.
+ * Is every id, range and offset of a placed table within bounds? After this none of them needs
+ * to be checked again. That strings, directories and modules are sorted is believed: only who
+ * may write the store could have put them out of order. 0 or -EBADMSG.
  */
 int tables_check(const struct tables *t);
 

@@ -13,7 +13,6 @@
 
 #include <fcntl.h>
 #include <getopt.h>
-#include <sched.h>
 #include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -25,9 +24,11 @@
 #include "engine/update.h"
 #include "formats/modname.h"
 #include "program/depmod.h"
+#include "program/host.h"
 #include "program/session.h"
 
 #define LOCK_WAIT_MS 10000u
+#define DEPMOD_JOBS_MAX 64u
 
 struct depmod {
 	bool all, quick, errsyms, errexit, show, warn;
@@ -280,17 +281,6 @@ static void help(void)
 		stdout);
 }
 
-static char *absolute(const char *path)
-{
-	_cleanup_(freep) char *cwd = NULL;
-	char *abs = NULL;
-
-	if (*path == '/')
-		return strdup(path);
-	cwd = getcwd(NULL, 0);
-	return cwd && asprintf(&abs, "%s/%s", cwd, path) >= 0 ? abs : NULL;
-}
-
 static bool add_config(struct depmod *d, const char *path)
 {
 	char **grown = realloc(d->config, (d->n_config + 2) * sizeof(*grown));
@@ -298,7 +288,7 @@ static bool add_config(struct depmod *d, const char *path)
 	if (!grown)
 		return false;
 	d->config = grown;
-	grown[d->n_config] = absolute(path);
+	grown[d->n_config] = host_absolute(path);
 	if (!grown[d->n_config])
 		return false;
 	grown[++d->n_config] = NULL;
@@ -425,16 +415,9 @@ static int parse(struct depmod *d, int argc, char **argv)
 
 /* --- where --- */
 
-static unsigned processors(void)
-{
-	cpu_set_t set;
-
-	return sched_getaffinity(0, sizeof(set), &set) < 0 ? 1 : MIN((unsigned)CPU_COUNT(&set), 64u);
-}
-
 static int find_dirs(struct depmod *d)
 {
-	_cleanup_(freep) char *base = absolute(d->basedir ? d->basedir : "/");
+	_cleanup_(freep) char *base = host_absolute(d->basedir ? d->basedir : "/");
 	_cleanup_(freep) char *real = base ? realpath(base, NULL) : NULL;
 	const char *modules = d->moduledir ? d->moduledir : "lib/modules";
 	int r = root_open(&d->host, "");
@@ -454,30 +437,12 @@ static int find_dirs(struct depmod *d)
 	if (r < 0 && !(d->dir = strdup(d->dirname + 1)))
 		return -ENOMEM;
 	if (d->outdir) {
-		_cleanup_(freep) char *out = absolute(d->outdir);
+		_cleanup_(freep) char *out = host_absolute(d->outdir);
 
 		if (!out || asprintf(&d->outname, "%s/%s/%s", out, modules, d->kver) < 0)
 			return -ENOMEM;
 	}
 	return 0;
-}
-
-static int open_store(const struct depmod *d)
-{
-	struct stat st;
-	int fd = root_openat(&d->host, SESSION_STORE_DIR, O_RDONLY | O_DIRECTORY, 0);
-
-	if (fd == -ENOENT && d->own && !d->show && d->lock >= 0 &&
-		root_mkdirs(&d->host, "var/cache", 0755) == 0 &&
-		root_mkdirs(&d->host, SESSION_STORE_DIR, 0755) == 0)
-		fd = root_openat(&d->host, SESSION_STORE_DIR, O_RDONLY | O_DIRECTORY, 0);
-	if (fd < 0)
-		return -1;
-	if (fstat(fd, &st) < 0 || (st.st_mode & 022) || (st.st_uid != geteuid() && st.st_uid != 0)) {
-		close(fd);
-		return -1;
-	}
-	return fd;
 }
 
 static void set_target(struct depmod *d)
@@ -491,7 +456,7 @@ static void set_target(struct depmod *d)
 		.config_root = &d->host,
 		.config = (const char *const *)d->config,
 		.symbol_prefix = d->symbol_prefix,
-		.jobs = processors(),
+		.jobs = host_processors(DEPMOD_JOBS_MAX),
 		.report = &d->report,
 	};
 }
@@ -592,7 +557,7 @@ static void report_problems(const struct depmod *d, const struct update *u)
 /* For tests and for measuring: one line of JSON a run. */
 static void append_stats(const struct update *u)
 {
-	const char *path = getenv("KMP_DEPMOD_STATS");
+	const char *path = secure_getenv("KMP_DEPMOD_STATS");
 	const struct read_stats *s = &u->reading.stats;
 	FILE *f = path ? fopen(path, "ae") : NULL;
 
@@ -666,7 +631,7 @@ static int run(struct depmod *d, const struct vmlinux *vmlinux)
 	struct update_options o = {
 		.write = !d->show,
 		.want_outputs = d->show || d->verbose || d->warn || d->outname,
-		.sync = !(getenv("PKGSYSTEM_ENABLE_FSYNC") && str_eq(getenv("PKGSYSTEM_ENABLE_FSYNC"), "0")),
+		.sync = host_wants_sync(),
 		.warn_duplicates = d->warn,
 		.store_dir = own_store ? d->store : -1,
 		.store_name = name,
@@ -687,7 +652,7 @@ static int run(struct depmod *d, const struct vmlinux *vmlinux)
 		if (!files)
 			return EXIT_FAILURE;
 	}
-	if (d->lock >= 0)
+	if (d->lock >= 0 && !d->moduledir)
 		mark_list(d->host.fd, &marks, &n_marks);
 	r = update_run(&d->target, &o, &u);
 	append_stats(&u);
@@ -750,7 +715,9 @@ static int main_run(struct depmod *d)
 		return EXIT_FAILURE;
 	if (d->own && !d->show && !d->outname && lock_take(&d->host, LOCK_WAIT_MS, &d->lock) != 0)
 		d->lock = -1;
-	d->store = open_store(d);
+	d->store = host_open_store(
+		&d->host, HOST_STORE_DIR, d->own && !d->show && d->lock >= 0);
+	d->store = MAX(d->store, -1);
 	r = run(d, check ? &vmlinux : NULL);
 	if (fflush(stdout) != 0 && r == EXIT_SUCCESS)
 		r = EXIT_FAILURE;

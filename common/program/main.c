@@ -19,9 +19,11 @@ static const char *base_name(const char *path)
  */
 static void keep_pages(void)
 {
+#ifdef M_MMAP_THRESHOLD /* glibc */
 	mallopt(M_MMAP_THRESHOLD, 4 << 20);
 	mallopt(M_TRIM_THRESHOLD, 256 << 20);
 	mallopt(M_TOP_PAD, 1 << 20);
+#endif
 }
 
 int main(int argc, char **argv)

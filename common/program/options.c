@@ -2,9 +2,9 @@
 #include "config.h"
 
 #include <getopt.h>
-#include <sched.h>
 #include <stdio.h>
 
+#include "program/host.h"
 #include "program/options.h"
 
 #define WAIT_DEFAULT_MS 60000u
@@ -137,15 +137,6 @@ static bool add_config(struct options *o, const char *path)
 	return true;
 }
 
-static unsigned default_jobs(void)
-{
-	cpu_set_t set;
-
-	if (sched_getaffinity(0, sizeof(set), &set) < 0)
-		return 1;
-	return MIN((unsigned)CPU_COUNT(&set), JOBS_MAX);
-}
-
 /* True to go on with the next option. */
 static bool take_option(struct options *o, int c, int *ret_status)
 {
@@ -264,15 +255,13 @@ bool options_parse(struct options *ret, int argc, char **argv, int *ret_status)
 	bool ok = true;
 	int c;
 
-	/* image builds switch syncing off for all tools of their kind */
-	if (getenv("PKGSYSTEM_ENABLE_FSYNC") && str_eq(getenv("PKGSYSTEM_ENABLE_FSYNC"), "0"))
-		o.no_sync = true;
+	o.no_sync = !host_wants_sync();
 	while (ok && (c = getopt_long(argc, argv, short_options, long_options, NULL)) != -1)
 		ok = take_option(&o, c, ret_status);
 	o.kernels = argv + optind;
 	o.n_kernels = argc - optind;
 	if (!o.jobs)
-		o.jobs = default_jobs();
+		o.jobs = host_processors(JOBS_MAX);
 	if (!ok || !consistent(&o, ret_status)) {
 		options_done(&o);
 		return false;

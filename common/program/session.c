@@ -14,6 +14,7 @@
 #include <time.h>
 
 #include "base/lock.h"
+#include "program/host.h"
 #include "program/session.h"
 #include "program/show.h"
 #include "program/verify.h"
@@ -22,30 +23,17 @@
 
 /* --- set up --- */
 
-static char *absolute(const char *path)
-{
-	_cleanup_(freep) char *cwd = NULL;
-	char *abs = NULL;
-
-	if (*path == '/')
-		return strdup(path);
-	cwd = getcwd(NULL, 0);
-	if (!cwd || asprintf(&abs, "%s/%s", cwd, path) < 0)
-		return NULL;
-	return abs;
-}
-
-static int make_paths_absolute(struct session *s)
+static int make_paths_host_absolute(struct session *s)
 {
 	const struct options *o = s->o;
 
-	if (o->outdir && !(s->outdir = absolute(o->outdir)))
+	if (o->outdir && !(s->outdir = host_absolute(o->outdir)))
 		return -ENOMEM;
 	if (!o->config)
 		return 0;
 	s->config = calloc(o->n_config + 1, sizeof(*s->config));
 	for (size_t i = 0; s->config && i < o->n_config; i++) {
-		if (!(s->config[i] = absolute(o->config[i])))
+		if (!(s->config[i] = host_absolute(o->config[i])))
 			return -ENOMEM;
 		if (access(s->config[i], R_OK) < 0) {
 			message(&s->m, "'%s': configuration cannot be read: %s", o->config[i],
@@ -85,32 +73,21 @@ static int open_store_dir(struct session *s)
 {
 	bool make = !s->o->dry_run && !s->o->verify;
 	const struct root *root = s->o->store ? &s->host : &s->root;
-	_cleanup_(freep) char *path = absolute(s->o->store ? s->o->store : "/" SESSION_STORE_DIR);
-	struct stat st;
-	int fd, r = 0;
+	_cleanup_(freep) char *path = host_absolute(s->o->store ? s->o->store : "/" HOST_STORE_DIR);
+	int fd;
 
 	s->store_dir = -1;
 	if (s->o->store && str_eq(s->o->store, "none"))
 		return 0;
 	if (!path)
 		return -ENOMEM;
-	fd = root_openat(root, path, O_RDONLY | O_DIRECTORY, 0);
-	if (fd == -ENOENT && make) {
-		r = root_mkdirs(root, path, 0755);
-		fd = r < 0 ? r : root_openat(root, path, O_RDONLY | O_DIRECTORY, 0);
-	}
-	if (fd < 0) {
-		if (fd != -ENOENT)
-			note(&s->m, "'%s%s': no store of facts: %s", root->path, path, strerror(-fd));
-		return 0;
-	}
-	if (fstat(fd, &st) < 0 || (st.st_mode & 022) || (st.st_uid != geteuid() && st.st_uid != 0)) {
-		message(&s->m,
-			"'%s%s': not used to remember facts: others can write to it", root->path, path);
-		close(fd);
-		return 0;
-	}
-	s->store_dir = fd;
+	fd = host_open_store(root, path, make);
+	if (fd == -EPERM)
+		message(&s->m, "'%s%s': not used to remember facts: others can write to it",
+			root->path, path);
+	else if (fd < 0 && fd != -ENOENT)
+		note(&s->m, "'%s%s': no store of facts: %s", root->path, path, strerror(-fd));
+	s->store_dir = MAX(fd, -1);
 	return 0;
 }
 
@@ -141,6 +118,7 @@ static int find_kernels(struct session *s)
 		return r;
 	}
 	for (int i = 0; i < o->n_kernels; i++) {
+		struct kernel *grown;
 		struct kernels one;
 
 		r = kernels_find(&s->root, o->moduledir, o->kernels[i], &one);
@@ -151,9 +129,12 @@ static int find_kernels(struct session *s)
 			s->missing = true;
 			continue;
 		}
-		s->kernels.list = realloc(s->kernels.list, (s->kernels.n + one.n) * sizeof(*one.list));
-		if (!s->kernels.list)
+		grown = realloc(s->kernels.list, (s->kernels.n + one.n) * sizeof(*grown));
+		if (!grown) {
+			kernels_done(&one);
 			return -ENOMEM;
+		}
+		s->kernels.list = grown;
 		memcpy(s->kernels.list + s->kernels.n, one.list, one.n * sizeof(*one.list));
 		s->kernels.n += one.n;
 		free(one.list);
@@ -482,7 +463,7 @@ static int session_open(struct session *s)
 			r == -EINVAL ? "a path is relative or has '..' in it" : strerror(-r));
 		return r;
 	}
-	r = make_paths_absolute(s);
+	r = make_paths_host_absolute(s);
 	if (r == 0)
 		r = load_vmlinux(s);
 	return r;

@@ -13,9 +13,6 @@
 #include "program/options.h"
 #include "program/plan.h"
 
-/* Where facts are remembered, below the root. */
-#define SESSION_STORE_DIR "var/cache/kmp-depmod"
-
 struct session {
 	const struct options *o;
 	struct messages m;

@@ -15,6 +15,7 @@
 #include <fcntl.h>
 #include <libkmod.h>
 
+#include "formats/modname.h"
 #include "formats/trie.h"
 #include "program/verify.h"
 
@@ -163,12 +164,19 @@ static bool is_path_of(const struct asking *a, const char *path, mod_idx i)
 	return str_eq(path, want.data);
 }
 
-/* libkmod looks for external modules on the host, whatever the root. */
-static bool is_elsewhere(const struct asking *a, mod_idx i)
+/*
+ * libkmod looks for external modules on the host, whatever the root, finds no names beyond ASCII
+ * in an index, and cannot tell a blank in a path from the end of it.
+ */
+static bool can_be_asked(const struct asking *a, mod_idx i)
 {
 	const struct tables *t = &a->u->t;
+	const struct mod *m = mod_of(a, i);
+	const char *dir = str_of(t, t->dirs[m->dir].path);
 
-	return !a->t->root->host && *str_of(t, t->dirs[mod_of(a, i)->dir].path) == '/';
+	return (a->t->root->host || *dir != '/') && !strpbrk(dir, " \t") &&
+	       !strpbrk(str_of(t, m->file), " \t") && str_len(t, m->name) > 0 &&
+	       key_is_ascii(str_of(t, m->name), str_len(t, m->name));
 }
 
 static void ask_module(struct asking *a, mod_idx i)
@@ -181,9 +189,9 @@ static void ask_module(struct asking *a, mod_idx i)
 	bool ok;
 
 	for (uint32_t d = 0; d < deps.n; d++)
-		if (is_elsewhere(a, deps.ids[d]))
+		if (!can_be_asked(a, deps.ids[d]))
 			return;
-	if (is_elsewhere(a, i))
+	if (!can_be_asked(a, i))
 		return;
 	a->v->modules++;
 	if (a->k->from_name(a->ctx, name, &mod) < 0 || !is_path_of(a, a->k->path(mod), i)) {
@@ -242,7 +250,8 @@ static void ask_aliases(struct asking *a)
 		for (uint32_t v = m->values; v < m->softdeps; v++) {
 			const char *alias = str_of(t, t->values[v]);
 
-			if (v % step || strpbrk(alias, "*?[]") || strlen(alias) > 1000)
+			if (v % step || !*alias || strpbrk(alias, "*?[]") || strlen(alias) > 1000 ||
+				!key_is_ascii(alias, strlen(alias)))
 				continue;
 			a->v->aliases++;
 			ask_lookup(a, alias, str_of(t, m->name));

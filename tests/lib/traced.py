@@ -56,9 +56,9 @@ def parse(prefix):
             if match:
                 follow(int(match[1]), run)
                 continue
-            match = re.match(r'openat2?\([^"]*"([^"]*)".* = \d+', line)
-            if match and run and 'O_PATH' not in line and MODULE.search(match[1]):
-                run.modules.add(match[1])
+            match = re.match(r'openat2?\([^<"]*(?:<([^>]*)>)?, "([^"]*)".* = \d+', line)
+            if match and run and 'O_PATH' not in line and MODULE.search(match[2]):
+                run.modules.add(os.path.join(match[1] or '', match[2]))
 
     while events:
         children = {int(match[1]) for lines in events.values() for _, line in lines for match in [CHILD.match(line)] if match}

@@ -18,10 +18,13 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-CACHE = os.path.join(os.environ.get('KMP_TEST_CACHE') or os.path.join(
-    os.environ.get('XDG_CACHE_HOME') or os.path.expanduser('~/.cache'), 'kmp-depmod-tests'), 'rpm')
+sys.path.insert(0, os.path.join(HERE, '../../lib'))
+import expected         # noqa: E402
+
+CACHE = os.path.join(expected.CACHE, 'rpm')
 PACKAGE_TIME = 1_600_000_000
 BIG, RT, SMALL = '6.1.0-1-default', '6.1.0-1-rt', '6.1.0-1.fc'
 LISTS = ('modules.order', 'modules.builtin', 'modules.builtin.modinfo')

@@ -101,7 +101,7 @@ def case(name, arguments, what=None, before=(), differs='', reference=None, refe
                   'user': user, 'limit': limit})
 
 
-# --- which modules, where ------------------------------------------------------------------------------------------
+# --- which modules, where --------------------------------------------------------------------------------------------
 
 case('a version', [K])
 case('-a', ['-a', K])
@@ -137,7 +137,8 @@ case('-b, with an absolute link to the host\'s directory', ['-b', '/image', '-a'
     {'extra': link('/store')}, **{'store/sub/zeta.ko': UNKNOWN}))
 case('-b, a copy of a kernel that is known', ['-b', '/image', '-a', K], {**tree(), **image()},
      before=[['depmod', ['-a', K]]])
-case('--outdir', ['-a', '-o', '/out', K], differs='outdir', reference=['-a', K], moved=[('out/lib/modules', 'lib/modules')])
+case('--outdir', ['-a', '-o', '/out', K], differs='outdir', reference=['-a', K],
+     moved=[('out/lib/modules', 'lib/modules')])
 case('--outdir, relative, and -b', ['-a', '-b', '/image', '--outdir=out/x', K], image(), differs='outdir',
      reference=['-a', '-b', '/image', K], moved=[('out/x/lib/modules', 'image/lib/modules')])
 case('--outdir, again', ['-a', '-o', '/out', K], before=[['depmod', ['-a', K]]], differs='outdir', reference=['-a', K],
@@ -152,7 +153,7 @@ case('--moduledir and --outdir', ['-a', '--moduledir=/mods', '-o', '/out', K], m
      differs='outdir moduledir', reference=['-a', K], reference_tree=modules(),
      moved=[('out/mods', 'lib/modules'), ('mods', 'lib/modules')])
 
-# --- -A ------------------------------------------------------------------------------------------------------------
+# --- -A --------------------------------------------------------------------------------------------------------------
 
 ALL = ['depmod', ['-a', K]]
 case('-A, no indexes', ['-A', K])
@@ -169,7 +170,8 @@ case('-A, nothing changed, of what there is much to say', ['-A', K], NOISY, befo
 case('-A -e, nothing changed, a symbol is missing', ['-Ae', '-F', '/boot/map', K], tree(PROBLEMS), before=[ALL],
      differs='quick-errsyms', reference=['-ae', '-F', '/boot/map', K])
 case('-A -w, something changed', ['-Aw', K], NOISY, before=[
-    ALL, ['write', f'lib/modules/{K}/extra/eta.ko', DISAGREES], ['age', f'lib/modules/{K}/extra/eta.ko', 4_000_000_000]])
+    ALL, ['write', f'lib/modules/{K}/extra/eta.ko', DISAGREES],
+    ['age', f'lib/modules/{K}/extra/eta.ko', 4_000_000_000]])
 case('-A of a missing directory', ['-A', '6.7.8'])
 case('-A and -n', ['-A', '-n', K])
 case('-A of an image', ['-A', '-b', '/image', K], image())
@@ -201,18 +203,20 @@ case('search without built-in', ['-a', K], config('search extra\n', TWO))
 case('search, two lines', ['-a', K], config('search extra\nsearch built-in updates\n', TWO))
 case('override', ['-a', K], config(f'override beta {K} extra\n', TWO))
 case('override for another kernel', ['-a', K], config('override beta 5.10.0 extra\n', TWO))
-case('override by a pattern and for all', ['-a', K], config('override beta 6.1.* extra\noverride alpha * kernel/lib\n', TWO))
+case('override by a pattern and for all', ['-a', K], config(
+    'override beta 6.1.* extra\noverride alpha * kernel/lib\n', TWO))
 case('external', ['-a', K], {**config(f'external {K} /more\nsearch external updates built-in\n', TWO),
                              'more/sub/alpha.ko': ALPHA2, 'more/zeta.ko.xz': UNKNOWN})
-case('external, last', ['-a', K], {**config(f'external * /more\nsearch updates built-in external\n', TWO),
+case('external, last', ['-a', K], {**config('external * /more\nsearch updates built-in external\n', TWO),
                                    'more/alpha.ko': ALPHA2, 'more/zeta.ko': UNKNOWN})
 case('external, missing', ['-a', K], config(f'external {K} /none\nsearch external built-in\n'))
 case('external of another kernel', ['-a', K], {**config('external 5.10.0 /more\n'), 'more/zeta.ko': UNKNOWN})
 case('external and -b', ['-a', '-b', '/image', K], image(
     **{'etc/depmod.d/x.conf': f'external {K} /more\nsearch external built-in\n', 'more/zeta.ko': UNKNOWN}))
 case('exclude', ['-a', K], config('exclude usb\n'))
-case('bad configuration lines', ['-a', K], config('# comment\n\nsurch updates\nsearch\noverride beta\nexternal x\nmake_map_files yes\n'
-                                                   'search extra \\\n updates\n', TWO))
+case('bad configuration lines', ['-a', K], config(
+    '# comment\n\nsurch updates\nsearch\noverride beta\nexternal x\nmake_map_files yes\n'
+    'search extra \\\n updates\n', TWO))
 case('configuration masked', ['-a', K], tree(
     TWO, **{'etc/depmod.d/x.conf': link('/dev/null'), 'lib/depmod.d/x.conf': 'search extra built-in\n',
             'run/depmod.d/y.conf': 'search built-in extra\n', 'run/depmod.d/y.txt': 'search extra\n'}))
@@ -224,10 +228,11 @@ case('-C relative file', ['-a', '-C', 'c.conf', K], tree(TWO, **{'c.conf': 'sear
 case('-C directory', ['-a', '-C', '/c', K], tree(TWO, **{'c/a.conf': 'search extra\n', 'c/b.conf': 'search built-in\n',
                                                          'c/c': 'override beta * kernel\n'}))
 case('-C twice, and those of the host do not count', ['-a', '-C', '/c.conf', '--config=/d', K], {
-    **config('search extra built-in\n', TWO), 'c.conf': f'override beta {K} extra\n', 'd/x.conf': 'search built-in updates\n'})
+    **config('search extra built-in\n', TWO), 'c.conf': f'override beta {K} extra\n',
+    'd/x.conf': 'search built-in updates\n'})
 case('-C missing', ['-a', '-C', '/none', K], tree(TWO))
 
-# --- symbols -----------------------------------------------------------------------------------------------------------
+# --- symbols ---------------------------------------------------------------------------------------------------------
 
 case('-e alone', ['-ae', K], tree(PROBLEMS))
 case('-e -E', ['-ae', '-E', '/boot/symvers', K], tree(PROBLEMS))
@@ -241,14 +246,17 @@ case('-E missing', ['-ae', '-E', '/none', K])
 case('-F missing', ['-ae', '-F', '/none', K])
 case('-E of a directory', ['-ae', '-E', '/boot', K])
 case('-E, relative', ['-ae', '-E', 'boot/symvers', K], tree(PROBLEMS))
-case('-E with bad lines', ['-ae', '-E', '/bad', K], tree(PROBLEMS, bad='0xzz\tprintk\tvmlinux\n\nshort\n0x1 two vmlinux X\n'))
+case('-E with bad lines', ['-ae', '-E', '/bad', K], tree(
+    PROBLEMS, bad='0xzz\tprintk\tvmlinux\n\nshort\n0x1 two vmlinux X\n0xyy\tprintk\tvmlinux\tX\n'),
+     differs='errno')
 case('-F with bad lines', ['-ae', '-F', '/bad', K], tree(PROBLEMS, bad='short\n1 2\n\nffff r __ksymtab_printk\n'))
 case('-E empty', ['-ae', '-E', '/bad', K], tree(PROBLEMS, bad=''))
 case('-P', ['-ae', '-P', '_', '-F', '/bad', K], tree(
     {'extra/iota.ko': {'name': 'iota', 'needs': needs(('_printk', 1), ('_alpha_get', ALPHA_GET), ('alpha_put', 0))}},
     bad='ffff r ___ksymtab_printk\n'))
 case('--symbol-prefix and exports that have it', ['-a', '--symbol-prefix=_', K], tree(
-    {'extra/iota.ko': {'name': 'iota', 'exports': [['_iota', 1]]}, 'extra/kappa.ko': {'name': 'kappa', 'needs': needs(('iota', 1))}}))
+    {'extra/iota.ko': {'name': 'iota', 'exports': [['_iota', 1]]},
+     'extra/kappa.ko': {'name': 'kappa', 'needs': needs(('iota', 1))}}))
 case('-P with two characters', ['-P', '__', K])
 case('-P with none', ['-P', '', K])
 case('-e and a leading dot', ['-ae', '-F', '/boot/map', K], tree({'extra/iota.ko': {'name': 'iota', 'needs': needs(
@@ -258,12 +266,17 @@ case('-w', ['-a', '-w', K], tree({'extra/iota.ko': {'name': 'iota', 'aliases': [
                                                     'exports': [['beta_open', 3]]}}))
 case('--warn, nothing twice', ['--warn', K])
 case('-w and -n', ['-wn', K], tree({'extra/iota.ko': {'name': 'iota', 'aliases': ['fs-beta', 'fs-beta', 'iota']}}),)
-case('-x, nothing to report', ['-aex', '-E', '/boot/symvers', K], differs='more-options', reference=['-ae', '-E', '/boot/symvers', K])
+case('-x, nothing to report', ['-aex', '-E', '/boot/symvers', K], differs='more-options',
+     reference=['-ae', '-E', '/boot/symvers', K])
 case('-x, something to report', ['-ae', '--errexit', '-E', '/boot/symvers', K], tree(PROBLEMS),
      reference=['-ae', '-E', '/boot/symvers', K], differs='more-options errexit')
-case('-x without -e', ['-ax', '-E', '/boot/symvers', K], tree(PROBLEMS), differs='more-options', reference=['-a', '-E', '/boot/symvers', K])
+case('-x without -e', ['-ax', '-E', '/boot/symvers', K], tree(PROBLEMS), differs='more-options',
+     reference=['-a', '-E', '/boot/symvers', K])
 case('-I', ['-I', '-a', K], differs='more-options', reference=['-a', K])
-case('--incremental, a module fewer', ['--incremental', K], before=[ALL, ['remove', f'lib/modules/{K}/kernel/lib/alpha.ko']],
+case('-I with files, as weak-modules2 may call it', ['-I', K, f'/lib/modules/{K}/extra/zeta.ko'],
+     tree({'extra/zeta.ko': UNKNOWN}), before=[ALL], differs='more-options', reference=['-a', K])
+case('--incremental, a module fewer', ['--incremental', K], before=[
+    ALL, ['remove', f'lib/modules/{K}/kernel/lib/alpha.ko']],
      differs='more-options', reference=[K])
 
 # --- files as operands -----------------------------------------------------------------------------------------------
@@ -285,7 +298,7 @@ case('a file that is no module', [K, '/boot/map'])
 case('files, one of them bad', [K, IN + '/lib/alpha.ko', '/bad.ko'], tree(**{'bad.ko': 'rubbish'}))
 case('files of an image', ['-b', '/image', K, f'/image/lib/modules/{K}/kernel/lib/alpha.ko'], image())
 
-# --- lists -------------------------------------------------------------------------------------------------------------
+# --- lists -----------------------------------------------------------------------------------------------------------
 
 case('no modules.order', ['-a', K], tree({'modules.order': None}))
 case('modules.order, some of it', ['-a', K], tree({'modules.order': 'kernel/lib/alpha.ko\nkernel/none.ko\n'}))
@@ -299,35 +312,43 @@ case('modules.order, suffixes', ['-a', K], tree({'modules.order': 'kernel/net/ga
 case('no modules.builtin', ['-a', K], tree({'modules.builtin': None}))
 case('no modules.builtin.modinfo', ['-a', K], tree({'modules.builtin.modinfo': None}))
 case('neither', ['-a', K], tree({'modules.builtin': None, 'modules.builtin.modinfo': None}))
-case('nothing but modules', ['-a', K], tree({'modules.builtin': None, 'modules.builtin.modinfo': None, 'modules.order': None}))
-case('nothing but modules, -n', ['-n', K], tree({'modules.builtin': None, 'modules.builtin.modinfo': None, 'modules.order': None}))
-case('nothing but modules, in an image', ['-b', '/image', K], image({'modules.builtin': None, 'modules.builtin.modinfo': None, 'modules.order': None}))
+NO_LISTS = {'modules.builtin': None, 'modules.builtin.modinfo': None, 'modules.order': None}
+case('nothing but modules', ['-a', K], tree(NO_LISTS))
+case('nothing but modules, -n', ['-n', K], tree(NO_LISTS))
+case('nothing but modules, in an image', ['-b', '/image', K], image(NO_LISTS))
 case('modules.builtin, empty', ['-a', K], tree({'modules.builtin': '', 'modules.builtin.modinfo': ''}))
-case('modules.builtin, odd lines', ['-a', K], tree({'modules.builtin': 'kernel/a.ko\nno-slash.ko\n\nkernel/b\nkernel/c.d.ko\nkernel/last.ko'}))
+case('modules.builtin, odd lines', ['-a', K], tree(
+    {'modules.builtin': 'kernel/a.ko\nno-slash.ko\n\nkernel/b\nkernel/c.d.ko\nkernel/last.ko'}))
 case('modules.builtin.modinfo, odd records', ['-a', K], tree(
-    {'modules.builtin.modinfo': 'a.alias=x-y\0noequals\0b.alias\0.alias=z\0c.alias=a[b\0d.alias=d[e-f]g-h\0e.aliasx=1\0f.alias='}))
+    {'modules.builtin.modinfo': 'a.alias=x-y\0noequals\0b.alias\0.alias=z\0c.alias=a[b\0d.alias=d[e-f]g-h\0'
+                                'e.aliasx=1\0f.alias='}))
 
-# --- modules ---------------------------------------------------------------------------------------------------------------
+# --- modules ---------------------------------------------------------------------------------------------------------
 
 case('each codec', ['-a', K], tree(MIXED))
 case('each codec, -e', ['-ae', '-E', '/boot/symvers', K], tree({**MIXED, **PROBLEMS}))
 case('gzip', ['-a', K], tree({'kernel/lib/alpha.ko': None, 'kernel/lib/alpha.ko.gz': MODULES['kernel/lib/alpha.ko']}),
      differs='gzip', reference_tree=tree())
-case('32 bit, big-endian', ['-a', K], tree({'extra/iota.ko': {'name': 'iota', 'bits': 32, 'order': 'big', 'needs': needs(
-    ('alpha_get', ALPHA_GET)), 'exports': [['iota', 7]]}, 'extra/kappa.ko': {'name': 'kappa', 'order': 'big', 'exports': [['kappa', 7]]}}))
+case('32 bit, big-endian', ['-a', K], tree({
+    'extra/iota.ko': {'name': 'iota', 'bits': 32, 'order': 'big', 'needs': needs(('alpha_get', ALPHA_GET)),
+                      'exports': [['iota', 7]]},
+    'extra/kappa.ko': {'name': 'kappa', 'order': 'big', 'exports': [['kappa', 7]]}}))
 case('one name, several codecs', ['-a', K], tree({'kernel/lib/alpha.ko.xz': ALPHA2, 'kernel/lib/alpha.ko.zst': ALPHA2}))
 case('one name in two directories', ['-a', K], tree({'kernel/a/zeta.ko': ALPHA2, 'kernel/b/zeta.ko': UNKNOWN}))
-case('one name in two directories of updates', ['-a', K], tree({'updates/a/zeta.ko': ALPHA2, 'updates/b/zeta.ko': UNKNOWN}))
+case('one name in two directories of updates', ['-a', K], tree(
+    {'updates/a/zeta.ko': ALPHA2, 'updates/b/zeta.ko': UNKNOWN}))
 case('one name with - and _', ['-a', K], tree({'kernel/a/ze-ta.ko': ALPHA2, 'updates/ze_ta.ko': UNKNOWN}))
 case('hidden files, build, source', ['-a', K], tree(
-    {'.hidden/zeta.ko': UNKNOWN, 'build/eta.ko': DISAGREES, 'kernel/source/eta.ko': DISAGREES, 'extra/.zeta2.ko': UNKNOWN,
-     'extra/.ko': 'x', 'extra/readme.txt': 'x', 'extra/x.ko.bak': 'x'}))
-case('links', ['-a', K], {**tree({'weak-updates/zeta.ko': link(f'/lib/modules/{OTHER}/extra/zeta.ko'), 'more': link('../../../more')}),
+    {'.hidden/zeta.ko': UNKNOWN, 'build/eta.ko': DISAGREES, 'kernel/source/eta.ko': DISAGREES,
+     'extra/.zeta2.ko': UNKNOWN, 'extra/.ko': 'x', 'extra/readme.txt': 'x', 'extra/x.ko.bak': 'x'}))
+case('links', ['-a', K], {**tree({'weak-updates/zeta.ko': link(f'/lib/modules/{OTHER}/extra/zeta.ko'),
+                                  'more': link('../../../more')}),
                          f'lib/modules/{OTHER}/extra/zeta.ko': UNKNOWN, 'more/eta.ko.xz': DISAGREES})
 case('a dangling link', ['-a', K], tree({'weak-updates/zeta.ko': link('/none/zeta.ko'), 'gone': link('nowhere')}))
 case('an odd file', ['-a', K], tree({'kernel/lib/zeta.ko': link('/dev/null')}))
-for name, content in (('empty', b''), ('of text', b'not a module\n'), ('cut off', module('zeta', exports=[['x', 1]])[:700]),
-                      ('of zeros', bytes(4096)), ('without symbols', mkmodule.build({'name': 'zeta', 'drop': ['.symtab', '.strtab']})),
+for name, content in (('empty', b''), ('of text', b'not a module\n'), ('of zeros', bytes(4096)),
+                      ('cut off', module('zeta', exports=[['x', 1]])[:700]),
+                      ('without symbols', mkmodule.build({'name': 'zeta', 'drop': ['.symtab', '.strtab']})),
                       ('without .modinfo', mkmodule.build({**UNKNOWN, 'drop': ['.modinfo']})),
                       ('for a program', open('/bin/true', 'rb').read())):
     case('a module ' + name, ['-a', K], tree({'extra/zeta.ko': content}))
@@ -341,7 +362,8 @@ for codec in ('xz', 'zst'):
     case(codec + ', of text', ['-a', K], tree({'extra/zeta.ko.' + codec: mkmodule.compress(b'hello\n', codec)}))
 case('a bad module that others need', ['-a', K], tree({'kernel/lib/alpha.ko': b'rubbish'}))
 case('odd aliases', ['-a', K], tree({'extra/iota.ko': {'name': 'iota', 'aliases': [
-    'a[b', 'a]b', 'x[a-z]-y', '', 'two words', 'symbol:printk', 'platform:x-y'], 'softdeps': ['', 'pre: a'], 'weakdeps': ['x y']}}),
+    'a[b', 'a]b', 'x[a-z]-y', '', 'two words', 'symbol:printk', 'platform:x-y'], 'softdeps': ['', 'pre: a'],
+                                                'weakdeps': ['x y']}}),
      differs='libkmod')
 case('odd aliases, -n', ['-nw', K], tree({'extra/iota.ko': {'name': 'iota', 'aliases': ['a[b', 'a]b', 'x[a-z]-y']},
                                          'modules.builtin': 'no-slash.ko\n'}))
@@ -349,7 +371,8 @@ case('aliases beyond ASCII', ['-a', K], tree({'extra/iota.ko': {'name': 'iota', 
      differs='ascii')
 case('devices', ['-a', K], tree({
     'extra/iota.ko': {'name': 'iota', 'aliases': ['devname:x']},
-    'extra/kappa.ko': {'name': 'kappa', 'aliases': ['block-major-7-*', 'devname:loop', 'block-major-7-1', 'char-major-1-2']},
+    'extra/kappa.ko': {'name': 'kappa', 'aliases': ['block-major-7-*', 'devname:loop', 'block-major-7-1',
+                                                    'char-major-1-2']},
     'extra/lambda.ko': {'name': 'lambda', 'aliases': ['char-major-1-2', 'block-major-3-4', 'devname:a', 'devname:b']}}))
 case('versions that are not needed', ['-ae', '-E', '/boot/symvers', K], tree({'extra/iota.ko': {
     'name': 'iota', 'needs': needs(('printk', PRINTK)), 'versions': [['module_layout', 0xbad], ['ghost', 1]]}}))
@@ -358,11 +381,12 @@ case('a symbol of two modules', ['-ae', '-E', '/boot/symvers', K], tree({'extra/
 case('a cycle', ['-a', K], tree(CYCLE))
 case('a cycle, and indexes on disk', ['-a', K], before=[ALL, *(
     ['write', f'lib/modules/{K}/{path}', facts] for path, facts in CYCLE.items())])
-case('two cycles and one who needs them', ['-a', K], tree({**CYCLE, **ITSELF, 'extra/iota.ko': {'name': 'iota', 'needs': needs(('one_x', 1))}}))
+case('two cycles and one who needs them', ['-a', K], tree(
+    {**CYCLE, **ITSELF, 'extra/iota.ko': {'name': 'iota', 'needs': needs(('one_x', 1))}}))
 case('a module that needs itself', ['-a', K], tree(ITSELF))
 case('a cycle in an image', ['-b', '/image', '-a', K], image(CYCLE))
 
-# --- what is already there ---------------------------------------------------------------------------------------------
+# --- what is already there -------------------------------------------------------------------------------------------
 
 case('damaged indexes', ['-a', K], before=[ALL, ['write', f'lib/modules/{K}/modules.dep', 'rubbish\n'],
                                           ['write', f'lib/modules/{K}/modules.alias.bin', b''],
@@ -373,9 +397,10 @@ GROWN = [ALL, ['write', f'lib/modules/{K}/extra/iota.ko', {'name': 'iota', 'alia
 case('a directory that may not be written', ['-a', K], before=GROWN, user=65534, differs='not-written')
 case('an image that may not be written', ['-a', '-b', '/image', K], image(), user=65534, differs='not-written')
 case('indexes that cannot be written whole', ['-a', K], before=GROWN, limit=1000, differs='cut')
-case('another time', ['-ae', '-E', '/boot/symvers', K], tree(PROBLEMS), before=[['depmod', ['-ae', '-E', '/boot/symvers', K]]])
+case('another time', ['-ae', '-E', '/boot/symvers', K], tree(PROBLEMS), before=[
+    ['depmod', ['-ae', '-E', '/boot/symvers', K]]])
 
-# --- bad command lines, help ---------------------------------------------------------------------------------------------
+# --- bad command lines, help -----------------------------------------------------------------------------------------
 
 case('an unknown option', ['-a', '--bogus', K])
 case('an unknown letter', ['-az', K])
@@ -390,4 +415,5 @@ case('-V', ['-V'], differs='version')
 case('--version', ['--version'], differs='version')
 for option in ('-u', '-q', '-r', '--unresolved-error', '--quiet', '--root', '--map'):
     case('deprecated ' + option, ['-a', option, K], differs='deprecated', reference=['-a', K])
-case('deprecated letters in a row', ['-aequr', '-F', '/boot/map', K], differs='deprecated', reference=['-ae', '-F', '/boot/map', K])
+case('deprecated letters in a row', ['-aequr', '-F', '/boot/map', K], differs='deprecated',
+     reference=['-ae', '-F', '/boot/map', K])

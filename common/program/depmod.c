@@ -344,6 +344,8 @@ static int take_option(struct depmod *d, int c, int index)
 		d->warn = true;
 		break;
 	case 'I':
+		/* files are then what is new, not all there is */
+		d->all = true;
 		break;
 	case 'x':
 		d->errexit = true;

@@ -282,6 +282,7 @@ struct walk {
 	void *arg;
 	size_t names; /* bytes of names and values handed out */
 	struct buf exports, needs; /* u32: places in .symtab */
+	bool needs_ok; /* or no need and no version counts */
 	/* the section that the last CRC lay in */
 	unsigned crc_section;
 	struct span crcs;
@@ -415,15 +416,29 @@ static bool is_need(const struct elfmod *m, const struct symbol *s)
 		       ELF64_ST_TYPE(s->info) == STT_SPARC_REGISTER);
 }
 
+/* Has each record of __versions room for its name's NUL? */
+static bool versions_end(const struct elfmod *m)
+{
+	size_t crc_len = m->elf32 ? 4 : 8;
+
+	if (m->versions.n % MODVERSION_SIZE != 0)
+		return true; /* not looked at */
+	for (size_t off = 0; off < m->versions.n; off += MODVERSION_SIZE)
+		if (!memchr(m->versions.p + off + crc_len, '\0', MODVERSION_SIZE - crc_len))
+			return false;
+	return true;
+}
+
 /*
  * Find the symbols that count, in one pass over all. A name that leads out of the string table
- * makes depmod ignore all __crc_ symbols; that of an undefined symbol, all needs.
+ * makes depmod ignore all __crc_ symbols; that of an undefined symbol, all needs and versions,
+ * as does a version whose name does not end.
  */
 static int sort_symbols(struct walk *w, size_t n)
 {
 	const struct elfmod *m = w->m;
 	const char *names = (const char *)m->strtab.p;
-	bool exports_ok = true, needs_ok = true;
+	bool exports_ok = true, needs_ok = versions_end(m);
 
 	for (size_t i = 1; i < n; i++) {
 		uint32_t at = (uint32_t)i;
@@ -443,8 +458,7 @@ static int sort_symbols(struct walk *w, size_t n)
 	}
 	if (!exports_ok)
 		w->exports.len = 0;
-	if (!needs_ok)
-		w->needs.len = 0;
+	w->needs_ok = needs_ok;
 	return w->exports.err ? w->exports.err : w->needs.err;
 }
 
@@ -510,8 +524,6 @@ static int walk_versions(struct walk *w)
 		size_t len = strnlen(name, MODVERSION_SIZE - crc_len);
 		int r;
 
-		if (len == MODVERSION_SIZE - crc_len)
-			continue; /* no room for its NUL: not a record */
 		r = spend(w, len);
 		if (!r)
 			r = w->ops->version(w->arg, name, len,
@@ -558,6 +570,8 @@ static int walk_symbols(struct walk *w, size_t n)
 	exported = walk_exports(w);
 	if (exported && exported != ELFMOD_BAD_EXPORTS)
 		return exported;
+	if (!w->needs_ok)
+		return ELFMOD_BAD_EXPORTS;
 	r = walk_needs(w);
 	if (!r)
 		r = walk_versions(w);

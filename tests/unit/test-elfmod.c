@@ -319,19 +319,27 @@ static void crc_names(void **state)
 	expect(&e, 0, "export  1|export a 2|");
 }
 
-/* A name out of the string table: depmod then looks for exports elsewhere. */
+/* A name out of the string table: depmod then looks for exports elsewhere, and believes no need. */
 static void symbol_names_out_of_range(void **state)
 {
 	(void)state;
 	for (unsigned undefined = 0; undefined < 2; undefined++) {
 		struct elf e = elf_new(false, false);
+		struct buf v = {0};
 
+		elf_version(&e, &v, 1, "n");
+		elf_version(&e, &v, 2, "only_here");
+		elf_section(&e, "__versions", v.data, v.len);
 		elf_section(&e, "__ksymtab_strings", BYTES("k\0"));
 		elf_export(&e, "a", 1);
 		elf_need(&e, "n");
 		elf_symbol_at(&e, 1 << 20, 0, undefined ? SHN_UNDEF : 1, STB_GLOBAL, STT_NOTYPE);
 		elf_finish(&e);
-		expect(&e, 0, undefined ? "export k 0|" : "export k 0|need n|");
+		if (undefined)
+			expect(&e, ELFMOD_BAD_EXPORTS, "export k 0|");
+		else
+			expect(&e, 0, "export k 0|need n|version n 1|version only_here 2|");
+		buf_done(&v);
 	}
 }
 
@@ -408,6 +416,27 @@ static void versions(void **state)
 		elf_finish(&e);
 		expect(&e, 0, odd ? "need a|" : "need a|version a 1|version  2|version 0123456789012345678"
 						"901234567890123456789012345678901234 3|");
+		buf_done(&v);
+	}
+}
+
+/* A name that fills its record makes depmod believe no need and no version. */
+static void version_without_end(void **state)
+{
+	(void)state;
+	for (unsigned elf32 = 0; elf32 < 2; elf32++) {
+		struct elf e = elf_new(elf32, false);
+		struct buf v = {0};
+		char name[65] = {0};
+
+		memset(name, 'n', 64 - elf_word(&e));
+		elf_version(&e, &v, 1, "a");
+		elf_version(&e, &v, 2, name);
+		elf_section(&e, "__versions", v.data, v.len);
+		elf_export(&e, "x", 3);
+		elf_need(&e, "a");
+		elf_finish(&e);
+		expect(&e, ELFMOD_BAD_EXPORTS, "export x 3|");
 		buf_done(&v);
 	}
 }
@@ -694,6 +723,7 @@ int main(void)
 		cmocka_unit_test(needs),
 		cmocka_unit_test(registers_of_sparc),
 		cmocka_unit_test(versions),
+		cmocka_unit_test(version_without_end),
 		cmocka_unit_test(extended_versions),
 		cmocka_unit_test(long_names),
 		cmocka_unit_test(names_without_number),

@@ -6,4 +6,5 @@ TESTS += \
 	tests/system/depmod/callers \
 	tests/system/depmod/conformance \
 	tests/system/depmod/launcher \
+	tests/system/depmod/obstacles \
 	tests/system/depmod/weak-modules2

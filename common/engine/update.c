@@ -120,6 +120,8 @@ static int load_store(struct run *run)
 	return 0;
 }
 
+_Static_assert(STORE_OUTPUTS == OUT_MAX, "the store has a place for each index");
+
 static const struct tables *remembered(const struct update *u)
 {
 	return u->store.head ? &u->store.t : NULL;
@@ -420,11 +422,12 @@ static int finish_idle(struct run *run)
 	int r = 0;
 
 	u->outcome = UPDATE_IDLE;
-	if (run->o->write && u->scan.stats_moved) {
+	if (run->o->write && u->scan.stats_moved && !u->image) {
 		r = merge(run);
 		lap(run, PHASE_MERGE);
-		if (r == 0)
-			write_store(run, true);
+	}
+	if (r == 0 && run->o->write) {
+		write_store(run, true);
 		lap(run, PHASE_STORE);
 	}
 	if (!u->image)
@@ -458,7 +461,7 @@ static int emit_and_compare(struct run *run, int outdir)
 
 static int finish_changed(struct run *run, int outdir)
 {
-	int r = merge(run);
+	int r = run->u->image ? 0 : merge(run);
 
 	run->u->outcome = UPDATE_SAME;
 	lap(run, PHASE_MERGE);
@@ -481,10 +484,35 @@ static int finish_changed(struct run *run, int outdir)
 	return r;
 }
 
+/*
+ * Is it proven that the indexes are right? *ret_proven is set on 0. Modules that had to be read
+ * again, uncompressed ones say, may have the facts that were remembered.
+ */
+static int prove(struct run *run, int outdir, bool *ret_proven)
+{
+	struct update *u = run->u;
+	bool same = all_same(&u->scan) ? !u->scan.changed : facts_same(u);
+	int r;
+
+	*ret_proven = false;
+	if (!outputs_intact(run, outdir))
+		return 0;
+	if (!same && !u->scan.changed) {
+		r = merge(run);
+		lap(run, PHASE_MERGE);
+		if (r < 0)
+			return r;
+		same = tables_same_facts(&u->t, &u->store.t);
+	}
+	*ret_proven = same;
+	return 0;
+}
+
 int update_run(const struct target *t, const struct update_options *o, struct update *ret)
 {
 	struct run run = {.t = t, .o = o, .u = ret, .since = now_ns()};
 	_cleanup_(closep) int outdir = -1;
+	bool proven;
 	int r;
 
 	*ret = (struct update){0};
@@ -500,8 +528,10 @@ int update_run(const struct target *t, const struct update_options *o, struct up
 	outdir = update_open_outdir(t, o->write);
 	if (o->write && ret->scan.leftovers && !o->temp_id && outdir >= 0)
 		publish_clean(outdir);
-	if ((all_same(&ret->scan) ? !ret->scan.changed : facts_same(ret)) &&
-		outputs_intact(&run, outdir)) {
+	r = prove(&run, outdir, &proven);
+	if (r < 0)
+		return r;
+	if (proven) {
 		if (o->repeat_warnings)
 			scan_report(t, &ret->scan);
 		return finish_idle(&run);

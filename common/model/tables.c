@@ -142,6 +142,31 @@ int tables_check(const struct tables *t)
 	return strings_ok(t) && ids_ok(t) && mods_ok(t) && dirs_ok(t) ? 0 : -EBADMSG;
 }
 
+bool tables_same_facts(const struct tables *a, const struct tables *b)
+{
+	const uint16_t of_facts = ROW_LINK | ROW_NODE_ONLY;
+	struct layout l = layout_of(&a->n);
+
+	if (memcmp(&a->n, &b->n, sizeof(a->n)) != 0 ||
+		memcmp(a->exports, b->exports, (size_t)(l.end - l.exports)) != 0)
+		return false;
+	for (uint32_t i = 0; i <= a->n.dirs; i++)
+		if (a->dirs[i].path != b->dirs[i].path || a->dirs[i].first != b->dirs[i].first)
+			return false;
+	for (uint32_t i = 0; i <= a->n.mods; i++) {
+		const struct mod *m = &a->mods[i], *n = &b->mods[i];
+
+		if (m->file != n->file || m->name != n->name || m->dir != n->dir ||
+			((m->flags ^ n->flags) & of_facts) || m->status != n->status ||
+			m->vermagic != n->vermagic || m->modinfo_name != n->modinfo_name ||
+			m->devnode != n->devnode || m->exports != n->exports ||
+			m->needs != n->needs || m->values != n->values ||
+			m->softdeps != n->softdeps || m->weakdeps != n->weakdeps)
+			return false;
+	}
+	return true;
+}
+
 static int compare(const char *a, size_t a_len, const char *b, size_t b_len)
 {
 	int c = memcmp(a, b, MIN(a_len, b_len));

@@ -134,6 +134,9 @@ static inline bool stamp_eq(const struct stamp *a, const struct stamp *b)
 	       a->ctime == b->ctime;
 }
 
+/* Do two tables say the same of the same files, whatever their stats and digests? */
+bool tables_same_facts(const struct tables *a, const struct tables *b);
+
 /* The first string that is not smaller; *ret_equal tells whether it is equal. */
 str_id tables_find_str(const struct tables *t, const char *s, size_t len, bool *ret_equal);
 /* A directory by path, or ID_NONE. */

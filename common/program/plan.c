@@ -175,6 +175,17 @@ static bool is_changed(const struct planning *pl, mod_row m, mod_row old)
 
 /* --- modules --- */
 
+/* Was a file there before, and another one of its name, too? */
+static bool was_hidden(const struct planning *pl, mod_row old)
+{
+	const struct tables *t = &pl->u->store.t;
+	unsigned of_name = 0;
+
+	for (mod_row m = 0; old != ID_NONE && m < t->n.mods; m++)
+		of_name += t->mods[m].name == t->mods[old].name;
+	return of_name > 1;
+}
+
 static void compare_present(struct planning *pl)
 {
 	const struct update *u = pl->u;
@@ -185,7 +196,8 @@ static void compare_present(struct planning *pl)
 		mod_row old = old_row(pl, m);
 
 		if (wins && !listed)
-			add_module(old == ID_NONE ? &pl->p->added : &pl->p->unhidden, name, path, NULL);
+			add_module(was_hidden(pl, old) ? &pl->p->unhidden : &pl->p->added, name, path,
+				NULL);
 		else if (!wins && (listed || old == ID_NONE))
 			add_module(&pl->p->hidden, name, path, pl->paths[u->r.first_of[m]]);
 		else if (wins && old != ID_NONE && is_changed(pl, m, old))

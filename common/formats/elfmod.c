@@ -260,7 +260,9 @@ int elfmod_open(struct elf_input *in, struct elfmod *ret)
 	r = load(&m, shoff, len, &m.headers);
 	if (r < 0)
 		return r;
-	if (!section_get(&m, shstrndx, &s) || s.size == 0 || s.nobits)
+	/* depmod wants to know the name of the section that has the names, too */
+	if (!section_get(&m, shstrndx, &s) || s.nobits ||
+		get32(&m, section_header(&m, shstrndx)) >= s.size)
 		return ELFMOD_BAD_HEADER;
 	r = load(&m, s.off, s.size, &names);
 	if (r < 0)
@@ -562,8 +564,9 @@ static int walk_symbols(struct walk *w, size_t n)
 {
 	int exported, r;
 
-	if (w->m->strtab.p[w->m->strtab.n - 1] != '\0')
-		return ELFMOD_BAD_EXPORTS; /* its last name does not end */
+	/* a name that does not end is none */
+	while (w->m->strtab.n && w->m->strtab.p[w->m->strtab.n - 1] != '\0')
+		w->m->strtab.n--;
 	r = sort_symbols(w, n);
 	if (r)
 		return r;
@@ -586,7 +589,7 @@ int elfmod_walk(struct elfmod *m, const struct elfmod_ops *ops, void *arg)
 	size_t entry = m->elf32 ? sizeof(Elf32_Sym) : sizeof(Elf64_Sym);
 	int r = walk_info(&w);
 
-	if (r == 0 && m->symtab.n > 0 && m->strtab.n > 0 && m->symtab.n % entry == 0)
+	if (r == 0 && m->symtab.p && m->strtab.p && m->symtab.n % entry == 0)
 		r = walk_symbols(&w, m->symtab.n / entry);
 	else if (r == 0)
 		r = walk_ksymtab(&w);

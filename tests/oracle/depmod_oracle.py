@@ -321,7 +321,7 @@ class Elf:
             return header[4] + header[5] <= len(data)
 
         offset, size = headers[names][4:]
-        if not valid(headers[names]) or size == 0 or data[offset + size - 1] != 0:
+        if not valid(headers[names]) or headers[names][0] >= size or data[offset + size - 1] != 0:
             raise ValueError('section names')
         self.sections = {}
         for header in headers[1:]:

@@ -226,7 +226,7 @@ static void damaged_header(void **state)
 static void damaged_section_names(void **state)
 {
 	(void)state;
-	for (unsigned kind = 0; kind < 5; kind++) {
+	for (unsigned kind = 0; kind < 6; kind++) {
 		struct elf e = elf_new(false, false);
 		struct elf_section *names;
 
@@ -241,9 +241,11 @@ static void damaged_section_names(void **state)
 			names->off = 1 << 30;
 		else if (kind == 3)
 			names->type = SHT_NOBITS;
+		else if (kind == 4)
+			names->name = UINT32_MAX;
 		else
 			e.sections[1].name = UINT32_MAX; /* only this section has no name */
-		expect(&e, kind < 4 ? ELFMOD_BAD_HEADER : 0, "");
+		expect(&e, kind < 5 ? ELFMOD_BAD_HEADER : 0, "");
 	}
 }
 
@@ -356,16 +358,48 @@ static void symbol_table_of_odd_size(void **state)
 	expect(&e, 0, "export k 0|");
 }
 
+/* The last name does not end; whether that matters depends on whose it is. */
 static void symbol_names_without_end(void **state)
 {
-	struct elf e = elf_new(false, false);
-
 	(void)state;
-	elf_section(&e, ".modinfo", BYTES("alias=x\0"));
-	elf_need(&e, "n");
-	elf_finish(&e);
-	e.sections[e.n - 2].size--;
-	expect(&e, ELFMOD_BAD_EXPORTS, "alias=x|");
+	for (unsigned kind = 0; kind < 3; kind++) {
+		struct elf e = elf_new(false, false);
+
+		elf_section(&e, ".modinfo", BYTES("alias=x\0"));
+		elf_section(&e, "__ksymtab_strings", BYTES("k\0"));
+		elf_export(&e, "a", 1);
+		if (kind == 0)
+			elf_need(&e, "n");
+		else if (kind == 1)
+			elf_symbol(&e, "defined", 0, 1, STB_GLOBAL);
+		else
+			buf_lit(&e.strtab, "nobody's");
+		elf_finish(&e);
+		e.sections[e.n - 2].size -= kind < 2;
+		expect(&e, kind ? 0 : ELFMOD_BAD_EXPORTS,
+			kind == 2 ? "alias=x|export a 1|" : "alias=x|export k 0|");
+	}
+}
+
+/* Tables without entries are tables: what stands in the versions is needed. */
+static void empty_tables(void **state)
+{
+	(void)state;
+	for (unsigned kind = 0; kind < 3; kind++) {
+		struct elf e = elf_new(false, false);
+		struct buf v = {0};
+
+		elf_version(&e, &v, 1, "n");
+		elf_section(&e, "__ksymtab_strings", BYTES("k\0"));
+		elf_section(&e, "__versions", v.data, v.len);
+		elf_finish(&e);
+		if (kind != 1)
+			e.sections[e.n - 3].size = 0; /* .symtab */
+		if (kind != 0)
+			e.sections[e.n - 2].size = 0; /* .strtab */
+		expect(&e, 0, "export k 0|version n 1|");
+		buf_done(&v);
+	}
 }
 
 static void needs(void **state)
@@ -720,6 +754,7 @@ int main(void)
 		cmocka_unit_test(symbol_names_out_of_range),
 		cmocka_unit_test(symbol_table_of_odd_size),
 		cmocka_unit_test(symbol_names_without_end),
+		cmocka_unit_test(empty_tables),
 		cmocka_unit_test(needs),
 		cmocka_unit_test(registers_of_sparc),
 		cmocka_unit_test(versions),

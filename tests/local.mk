@@ -13,6 +13,7 @@ SANITIZED_TESTS = \
 
 TESTS = \
 	$(SANITIZED_TESTS) \
+	tests/cases/self-check \
 	tests/diff/real-slices \
 	tests/diff/live \
 	tests/diff/judges \

@@ -2,9 +2,11 @@
 
 EXTRA_DIST += tests/system/depmod
 
+SANITIZED_TESTS += \
+	tests/system/depmod/conformance
+
 TESTS += \
 	tests/system/depmod/callers \
-	tests/system/depmod/conformance \
 	tests/system/depmod/launcher \
 	tests/system/depmod/obstacles \
 	tests/system/depmod/weak-modules2

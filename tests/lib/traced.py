@@ -4,7 +4,6 @@
 Not taken from what the program says of itself: each process that executes kmp-depmod or a depmod is a run, whoever
 started it, and each module file that it or a thread of it opened counts as read.
 """
-import glob
 import os
 import re
 import subprocess
@@ -12,16 +11,15 @@ import tempfile
 
 from expected import MODULE
 
-STRACE = ['strace', '-qq', '-ff', '-y', '-ttt', '--seccomp-bpf', '-s', '4096', '-e', 'signal=none', '-e',
+STRACE = ['strace', '-f', '-qq', '-ttt', '--seccomp-bpf', '-s', '4096', '-e', 'signal=none', '-e',
           'trace=execve,openat,openat2,clone,clone3,fork,vfork']
-CHILD = re.compile(r'(?:clone3?|v?fork)\(.* = (\d+)')
 
 
 class Run:
     """kind: 'program', 'drop-in' (the program as depmod), or 'kmod' (kmod's depmod)."""
 
-    def __init__(self, path, argv, order, parent):
-        self.argv, self.order, self.parent, self.modules, self.launches = argv, order, parent, set(), False
+    def __init__(self, path, argv, order):
+        self.argv, self.order, self.modules, self.launches = argv, order, set(), False
         as_depmod = os.path.basename(argv[0]) == 'depmod' or '--as-depmod' in argv[1:2]
         self.kind = 'kmod' if os.path.basename(path) != 'kmp-depmod' else 'drop-in' if as_depmod else 'program'
 
@@ -34,35 +32,49 @@ def is_indexer(path, argv):
     return name in ('kmp-depmod', 'depmod') or name == 'kmod' and os.path.basename(argv[0]) == 'depmod'
 
 
-def parse(prefix):
-    """strace -ff writes a file for each thread; a run is its process's main thread and all it created."""
-    events, runs = {}, []
-    for path in glob.glob(prefix + '.*'):
-        with open(path, errors='replace') as file:
-            events[int(path.rsplit('.', 1)[1])] = [line.split(' ', 1) for line in file.read().splitlines()]
+def calls(path):
+    """[(number of the line where it began, pid, time, text)…] of all system calls, by when they began.
 
-    def follow(pid, run):
-        for stamp, line in events.pop(pid, ()):
-            match = re.match(r'execve\("([^"]+)", \[(.*)\]', line)
-            if match and line.endswith(' = 0'):
-                argv, parent, run = re.findall(r'"((?:[^"\\]|\\.)*)"', match[2]), run, None
-                if is_indexer(match[1], argv):
-                    run = Run(match[1], argv, float(stamp), parent)
-                    runs.append(run)
-                    if parent:
-                        parent.launches = True
+    A call that another one interrupts is in two lines: it lasts, as a vfork does until the child's execve."""
+    begun, found = {}, []
+    with open(path, errors='replace') as file:
+        for number, line in enumerate(file):
+            pid, stamp, text = line.rstrip().split(None, 2)
+            if text.endswith('<unfinished ...>'):
+                begun[pid] = number, stamp, text[:-len('<unfinished ...>')]
                 continue
-            match = CHILD.match(line)
-            if match:
-                follow(int(match[1]), run)
-                continue
-            match = re.match(r'openat2?\([^<"]*(?:<([^>]*)>)?, "([^"]*)".* = \d+', line)
-            if match and run and 'O_PATH' not in line and MODULE.search(match[2]):
-                run.modules.add(os.path.join(match[1] or '', match[2]))
+            start = number
+            if text.startswith('<... ') and pid in begun:
+                start, stamp, first = begun.pop(pid)
+                text = first + text.partition('resumed>')[2]
+            found.append((start, pid, float(stamp), text))
+    return sorted(found)
 
-    while events:
-        children = {int(match[1]) for lines in events.values() for _, line in lines for match in [CHILD.match(line)] if match}
-        follow(min(set(events) - children, default=min(events)), None)
+
+def parse(path):
+    """A run is its process's main thread and all that it created, until they execute something else.
+
+    A number is given to many processes in turn: which one is meant is told by who was created last."""
+    current, runs = {}, []      # pid: the run that it is part of
+    for _, pid, stamp, text in calls(path):
+        run = current.get(pid)
+        match = re.match(r'(?:clone3?|v?fork)\(.* = (\d+)', text)
+        if match:
+            current[match[1]] = run
+            continue
+        match = re.match(r'execve\("([^"]+)", \[(.*)\]', text)
+        if match and text.endswith(' = 0'):
+            argv = re.findall(r'"((?:[^"\\]|\\.)*)"', match[2])
+            current[pid] = None
+            if is_indexer(match[1], argv):
+                current[pid] = Run(match[1], argv, stamp)
+                runs.append(current[pid])
+                if run:
+                    run.launches = True
+            continue
+        match = re.match(r'openat2?\([^"]*"([^"]*)".* = \d+', text)
+        if match and run and 'O_PATH' not in text and MODULE.search(match[1]):
+            run.modules.add(match[1])
     # what stands in front of another is not a run of its own
     return sorted((run for run in runs if not run.launches), key=lambda run: run.order)
 

@@ -33,6 +33,12 @@ INCLUDED = 'kmod,libdeflate0,libjson-c5,zstd'
 SYNC, PROGRAM, DROP_IN = ('usr/libexec/kmp-depmod/dpkg-sync', 'usr/sbin/kmp-depmod', 'usr/libexec/kmp-depmod/depmod')
 STORE, MARKS = 'var/cache/kmp-depmod', 'var/lib/kmp-depmod/dirty'
 SMALL, BIG = '6.1.0-1-small', '6.1.0-2-big'
+APT = ['apt-get', '-qq', '-y', '-o', 'Dpkg::Use-Pty=0', '-o', 'Dpkg::Options::=--force-unsafe-io']
+PREPARED = ('busybox', 'cpio', 'dpkg-dev', 'dracut-core', 'eatmydata', 'gcc', 'initramfs-tools', 'libc6-dev', 'libelf1', 'lsb-release',
+            'make', 'patch', 'perl')
+DOWNLOADED = ('acpi-call-dkms', 'dkms', 'linux-headers-amd64', 'linux-image-amd64')
+ENVIRONMENT = {'PATH': '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin', 'HOME': '/root', 'LC_ALL': 'C.UTF-8',
+               'DEBIAN_FRONTEND': 'noninteractive'}
 # a test's dpkg need not survive a power failure
 FAST = ['--force-unsafe-io']
 
@@ -89,32 +95,65 @@ def copy_tree(tree, to):
     subprocess.run(['cp', '-a', '--reflink=auto', tree, to], check=True)
 
 
-def image():
-    """The minimal system, made once."""
+def make_image(name, make):
+    """A system kept in the cache, made once by make(its directory)."""
     top = os.path.join(CACHE, 'dpkg')
+    place = os.path.join(top, f'system-{RELEASE}{name}')
     with debs.locked(top):
-        place = os.path.join(top, 'system-' + RELEASE)
         if not os.path.isdir(place):
-            print(f'# debootstrap {RELEASE} from {MIRROR}', flush=True)
             with tempfile.TemporaryDirectory(dir=top, prefix='.new-') as work:
-                tree = os.path.join(work, 'tree')
-                done = subprocess.run(['debootstrap', '--variant=minbase', '--include=' + INCLUDED, RELEASE, tree, MIRROR],
-                                      stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
-                if done.returncode:
-                    skip_all(f'debootstrap failed: {done.stdout.splitlines()[-1:]}')
-                shutil.rmtree(os.path.join(tree, 'var/cache/apt'))
-                os.rename(tree, place)
+                make(os.path.join(work, 'tree'))
+                os.rename(os.path.join(work, 'tree'), place)
     return place
+
+
+def command(*words):
+    done = subprocess.run(words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                          errors='replace', env=ENVIRONMENT, check=False)
+    if done.returncode:
+        skip_all(f'{" ".join(words[:6])}… failed: {" / ".join(done.stdout.splitlines()[-3:])}')
+
+
+def image():
+    """The minimal system."""
+    def make(tree):
+        print(f'# debootstrap {RELEASE} from {MIRROR}', flush=True)
+        command('debootstrap', '--variant=minbase', '--include=' + INCLUDED, RELEASE, tree, MIRROR)
+        shutil.rmtree(os.path.join(tree, 'var/cache/apt'))
+        # no service is started in a chroot
+        with open(os.path.join(tree, 'usr/sbin/policy-rc.d'), 'w') as out:
+            out.write('#!/bin/sh\nexit 101\n')
+        os.chmod(out.name, 0o755)
+    return make_image('', make)
+
+
+def kernel_image():
+    """One with what a kernel package, DKMS and the makers of an initramfs need, and these packages downloaded."""
+    base = image()
+
+    def make(tree):
+        print('# downloading a kernel, its headers and a compiler', flush=True)
+        copy_tree(base, tree)
+        command('mount', '-t', 'proc', 'proc', tree + '/proc')
+        try:
+            command('chroot', tree, *APT, 'update')
+            command('chroot', tree, *APT, 'install', '--no-install-recommends', *PREPARED)
+            command('chroot', tree, 'apt-get', 'clean')
+            command('chroot', tree, *APT, 'install', '--no-install-recommends', '--download-only', *DOWNLOADED)
+            command('chroot', tree, *APT, 'install', '--reinstall', '--download-only', 'kmod')
+        finally:
+            command('umount', tree + '/proc')
+        # quick rather than small
+        with open(os.path.join(tree, 'etc/initramfs-tools/conf.d/quick'), 'w') as out:
+            out.write('COMPRESS=zstd\nCOMPRESSLEVEL=1\n')
+    return make_image('-kernel', make)
 
 
 class System:
     def __init__(self, path, base=None, ours=True):
+        """A copy of base, by default of the minimal system; there ours is installed, if so wanted."""
         self.path = path
         copy_tree(base or image(), path)
-        # no service is started in a chroot
-        with open(self / 'usr/sbin/policy-rc.d', 'w') as out:
-            out.write('#!/bin/sh\nexit 101\n')
-        os.chmod(out.name, 0o755)
         self.mount('-t', 'proc', 'proc', self / 'proc')
         if ours and not base:
             self.dpkg('-i', debs.own('kmp-depmod'), trace=False, must=True)
@@ -136,8 +175,7 @@ class System:
     # --- commands ----------------------------------------------------------------------------------------------------------
 
     def environment(self, more=()):
-        return {'PATH': '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin', 'HOME': '/root', 'LC_ALL': 'C.UTF-8',
-                'DEBIAN_FRONTEND': 'noninteractive', **dict(more)}
+        return {**ENVIRONMENT, **dict(more)}
 
     def run(self, *command, must=False, env=(), **more):
         """Runs it in the system, under strace unless told otherwise."""
@@ -241,10 +279,16 @@ def kill(process):
 
 
 @contextlib.contextmanager
-def scratch():
+def scratch(in_memory=False):
+    """A directory that goes with all that is in it; in memory, if there is enough: that is quicker than many fsyncs."""
     directory = tempfile.mkdtemp(prefix='kmp-depmod-dpkg-')
     try:
-        yield directory
+        os.mkdir(directory + '/it')
+        with open('/proc/meminfo') as info:
+            available = int(re.search(r'MemAvailable: *(\d+)', info.read())[1])
+        if in_memory and available > 6 << 20:
+            command('mount', '-t', 'tmpfs', '-o', 'size=4g', 'tmpfs', directory + '/it')
+        yield directory + '/it'
     finally:
         with open('/proc/self/mounts') as mounts:
             points = [line.split()[1] for line in mounts]

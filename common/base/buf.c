@@ -35,6 +35,7 @@ char *buf_reserve_slow(struct buf *b, size_t n)
 	return data + b->len;
 fail:
 	b->err = -ENOMEM;
+	b->cap = b->len; /* no append finds room any more */
 	return NULL;
 }
 

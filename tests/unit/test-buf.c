@@ -55,7 +55,10 @@ static void errors_stick(void **state)
 	assert_int_equal(b.err, -ENOMEM);
 	buf_lit(&b, "ignored, though there is room");
 	buf_printf(&b, "this, %s", "too");
+	buf_char(&b, 'x');
 	assert_int_equal(b.err, -ENOMEM);
+	assert_int_equal(b.len, 4);
+	assert_memory_equal(b.data, "kept", 4);
 	buf_done(&b);
 	assert_int_equal(b.err, 0);
 }

@@ -172,6 +172,7 @@ static uint64_t use_all(const struct tables *t)
 		sum += strlen(str_of(t, s)) + str_len(t, s);
 	for (dir_row d = 0; d < t->n.dirs; d++) {
 		sum += str_len(t, t->dirs[d].path);
+		assert_true(t->dirs[d].first <= t->dirs[d + 1].first);
 		for (mod_row r = t->dirs[d].first; r < t->dirs[d + 1].first; r++)
 			sum += t->mods[r].file;
 	}
@@ -180,7 +181,7 @@ static uint64_t use_all(const struct tables *t)
 		const str_id own[] = {m->vermagic, m->modinfo_name, m->devnode};
 
 		sum += str_len(t, m->file) + str_len(t, m->name) + t->dirs[m->dir].path;
-		sum += strlen(elfmod_status_text(m->status));
+		assert_true(m->status < ELFMOD_STATUS_MAX);
 		for (size_t i = 0; i < ARRAY_SIZE(own); i++)
 			sum += own[i] == ID_NONE ? 0 : str_len(t, own[i]);
 		for (uint32_t i = m->exports; i < m[1].exports; i++)

@@ -231,7 +231,7 @@ static void references_in_circles(void **state)
 	buf_done(&b);
 }
 
-/* 64 nodes whose 256 children are all the next node: more paths than atoms in the world. */
+/* 64 nodes whose 256 children are all the next node, and then a value: no circle, but without number. */
 static void paths_without_number(void **state)
 {
 	struct buf index = {0}, b = {0};
@@ -242,8 +242,9 @@ static void paths_without_number(void **state)
 	for (unsigned node = 0; node < 64; node++) {
 		buf_lit(&index, "\x00\xff");
 		for (unsigned c = 0; c < 256; c++)
-			buf_be32(&index, 0x20000000u + 12 + (node + 1) % 64 * 1026);
+			buf_be32(&index, (node < 63 ? 0x20000000u : 0x40000000u) + 12 + (node + 1) * 1026);
 	}
+	buf_lit(&index, "\0\0\0\1\0\0\0\1v\0");
 	assert_int_equal(walk(index.data, index.len, &b), -EBADMSG);
 	buf_done(&index);
 	buf_done(&b);

@@ -2,6 +2,8 @@
 #
 # dpkg-sync, the helper of the trigger. dpkgdb.c alone sees dpkg's headers.
 
+EXTRA_DIST += packaging/debian
+
 if DPKG
 dpkgsyncdir = $(libexecdir)/kmp-depmod
 dpkgsync_PROGRAMS = dpkg-trigger/dpkg-sync

@@ -177,7 +177,6 @@ ssize_t read(int fd, void *data, size_t n)
 	return REAL(read)(fd, data, n);
 }
 
-#ifndef NO_MEMORY_FAULTS
 void *malloc(size_t n)
 {
 	return fails("memory") ? NULL : __libc_malloc(n);
@@ -192,4 +191,3 @@ void *realloc(void *p, size_t n)
 {
 	return fails("memory") ? NULL : __libc_realloc(p, n);
 }
-#endif

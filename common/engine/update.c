@@ -184,6 +184,17 @@ static bool is_kernel(const struct update *u)
 	return u->scan.n_files > 0 || u->order_err != -ENOENT || u->builtin_err != -ENOENT;
 }
 
+/* Only then is it known that there are no modules. */
+static bool saw_everything(const struct scan *s)
+{
+	const struct scan_event *e = vec_data(&s->events, struct scan_event);
+
+	for (size_t i = 0; i < vec_len(&s->events, struct scan_event); i++)
+		if (e[i].kind == EVENT_DIR_UNREADABLE || e[i].kind == EVENT_TREE_LIMIT)
+			return false;
+	return true;
+}
+
 /* --- the new table --- */
 
 static int merge(struct run *run)
@@ -521,7 +532,7 @@ int update_run(const struct target *t, const struct update_options *o, struct up
 		r = scan_and_read(&run);
 	if (r < 0)
 		return r;
-	if (o->only_if_kernel && !is_kernel(ret) && ret->scan.events.len == 0) {
+	if (o->only_if_kernel && !is_kernel(ret) && saw_everything(&ret->scan)) {
 		ret->outcome = UPDATE_NO_KERNEL;
 		return 0;
 	}

@@ -1,0 +1,308 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * usage: inspect-package --root DIR OPERAND...
+ *
+ * What an operand is, its first bytes say: an rpm, a deb, a module, or it is a directory with
+ * modules in it. Paths decide where modules belong: below lib/modules/KVER they stay where they
+ * are; others have only a name.
+ */
+
+#include "config.h"
+
+#include <fcntl.h>
+#include <fts.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <sys/resource.h>
+
+#include "formats/decompress.h"
+#include "formats/modname.h"
+#include "inspect/inspect.h"
+
+/* --- records --- */
+
+static void put(const void *data, size_t len)
+{
+	if (fwrite(data, 1, len, stdout) != len)
+		exit(1);
+}
+
+static void put_record(enum wire_type type, uint32_t flags, int64_t mtime, const char *a,
+	const char *b, const void *bytes, size_t len)
+{
+	struct wire w = {.type = type, .flags = flags, .mtime = mtime,
+		.len = {(uint32_t)MIN(strlen(a), WIRE_NAME_MAX),
+			(uint32_t)MIN(strlen(b), WIRE_NAME_MAX), (uint32_t)len}};
+
+	put(&w, sizeof(w));
+	put(a, w.len[0]);
+	put(b, w.len[1]);
+	put(bytes, len);
+}
+
+void send_package(const char *file, const char *name, const char *kind, uint32_t flags)
+{
+	put_record(WIRE_PACKAGE, flags, 0, file, name, kind, strlen(kind));
+}
+
+void send_script(const char *name, const char *calls)
+{
+	put_record(WIRE_SCRIPT, 0, 0, name, calls, "", 0);
+}
+
+void send_link(const char *path, const char *to, bool hard)
+{
+	put_record(WIRE_LINK, hard ? WIRE_HARD : 0, 0, path, to, "", 0);
+}
+
+void send_old(const char *path, const char *owner)
+{
+	put_record(WIRE_OLD, 0, 0, path, owner, "", 0);
+}
+
+void send_note(const char *fmt, ...)
+{
+	char text[1024];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	put_record(WIRE_NOTE, 0, 0, text, "", "", 0);
+}
+
+int send_error(const char *file, const char *fmt, ...)
+{
+	char text[1024];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	put_record(WIRE_ERROR, 0, 0, file, text, "", 0);
+	return -EBADMSG;
+}
+
+int send_file(struct inspection *in, const char *operand, const char *path, const void *data,
+	size_t len, int64_t mtime, uint32_t flags)
+{
+	if (len > WIRE_BYTES_MAX)
+		return send_error(operand, "'%s' is larger than any module may be", path);
+	if (in->total + len > WIRE_TOTAL_MAX)
+		return send_error(operand, "its modules are larger than 1 GiB together");
+	in->total += len;
+	put_record(WIRE_FILE, flags, mtime, path, "", data, len);
+	return 0;
+}
+
+/* --- paths --- */
+
+static const char *skip(const char *path, const char *prefix)
+{
+	return str_starts(path, prefix) ? path + strlen(prefix) : NULL;
+}
+
+static bool is_config(const char *path)
+{
+	static const char *const dirs[] = {"/etc/depmod.d/", "/run/depmod.d/",
+		"/usr/local/lib/depmod.d/", "/usr/lib/depmod.d/", "/lib/depmod.d/"};
+
+	for (size_t i = 0; i < ARRAY_SIZE(dirs); i++) {
+		const char *name = skip(path, dirs[i]);
+
+		if (name && *name && !strchr(name, '/'))
+			return str_ends(name, strlen(name), ".conf");
+	}
+	return false;
+}
+
+bool is_wanted(const char *path)
+{
+	const char *rest = skip(path, "/usr/lib/modules/"), *file = strrchr(path, '/') + 1;
+
+	if (!rest)
+		rest = skip(path, "/lib/modules/");
+	if (!rest)
+		return is_config(path);
+	rest = strchr(rest, '/');
+	if (!rest)
+		return false;
+	return modname_is_module_file(file, strlen(file)) || str_eq(rest, "/modules.order") ||
+	       str_eq(rest, "/modules.builtin") || str_eq(rest, "/modules.builtin.modinfo");
+}
+
+bool member_path(const char *member, struct buf *ret)
+{
+	ret->len = 0;
+	while (*member) {
+		size_t n = strcspn(member, "/");
+
+		if (n == 2 && memcmp(member, "..", 2) == 0)
+			return false;
+		if (n > 0 && !(n == 1 && *member == '.')) {
+			buf_char(ret, '/');
+			buf_add(ret, member, n);
+		}
+		member += n + strspn(member + n, "/");
+	}
+	buf_char(ret, '\0');
+	return !ret->err && ret->len > 1 && ret->len < WIRE_NAME_MAX;
+}
+
+void script_calls(const char *text, struct buf *ret)
+{
+	static const char *const callers[] = {
+		"depmod", "weak-modules2", "weak-modules", "dkms", "dracut", "mkinitrd",
+		"update-initramfs", "kernel-install", "modprobe"};
+	static const char word[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-.";
+
+	for (size_t i = 0; i < ARRAY_SIZE(callers); i++) {
+		size_t n = strlen(callers[i]);
+
+		for (const char *p = text; (p = strstr(p, callers[i])); p += n) {
+			if ((p > text && strchr(word, p[-1])) || (p[n] && strchr(word, p[n])))
+				continue;
+			buf_printf(ret, "%s%s", ret->len ? ", " : "", callers[i]);
+			break;
+		}
+	}
+	buf_char(ret, '\0');
+}
+
+/* --- directories and modules --- */
+
+/* Where a path below some lib/modules/KVER is within a root, or NULL. */
+static const char *path_in_root(const char *path)
+{
+	const char *at = NULL;
+
+	/* the last one: a build root may lie below another system's modules */
+	for (const char *p = path; (p = strstr(p, "/lib/modules/")); p++)
+		at = p;
+	if (at && at - path >= 4 && memcmp(at - 4, "/usr", 4) == 0)
+		at -= 4;
+	return at && is_wanted(at) ? at : NULL;
+}
+
+static int send_module(struct inspection *in, const char *operand, const char *path)
+{
+	_cleanup_(closep) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	_cleanup_(buf_done) struct buf data = {0};
+	_cleanup_(freep) char *real = realpath(path, NULL);
+	const char *to = real ? path_in_root(real) : NULL;
+	struct stat st;
+	int r = fd < 0 || fstat(fd, &st) < 0 ? neg_errno() : 0;
+
+	if (r == 0 && !S_ISREG(st.st_mode)) {
+		send_note("'%s' is neither a file nor a directory; left out", path);
+		return 0;
+	}
+	if (r == 0)
+		r = fs_read_all(fd, WIRE_BYTES_MAX, &data);
+	if (r == -EFBIG)
+		return send_error(operand, "'%s' is larger than any module may be", path);
+	if (r < 0)
+		return send_error(operand, "'%s' cannot be read: %s", path, strerror(-r));
+	if (!to) {
+		to = strrchr(path, '/');
+		to = to ? to + 1 : path;
+	}
+	return send_file(in, operand, to, data.data ? data.data : "", data.len,
+		timespec_ns(st.st_mtim), *to == '/' ? 0 : WIRE_BARE);
+}
+
+static int path_cmp(const FTSENT **a, const FTSENT **b)
+{
+	return strcmp((*a)->fts_name, (*b)->fts_name);
+}
+
+static int inspect_dir(struct inspection *in, const char *dir)
+{
+	char *const paths[] = {(char *)dir, NULL};
+	FTS *f = fts_open(paths, FTS_PHYSICAL | FTS_NOCHDIR, path_cmp);
+	unsigned n = 0;
+	FTSENT *e;
+	int r = 0;
+
+	if (!f)
+		return send_error(dir, "%s", strerror(errno));
+	send_package(dir, "", "directory", 0);
+	while (r == 0 && (e = fts_read(f))) {
+		bool module = modname_is_module_file(e->fts_name, e->fts_namelen);
+
+		if (e->fts_info == FTS_DNR || e->fts_info == FTS_ERR || e->fts_info == FTS_NS)
+			r = send_error(dir, "'%s' cannot be read: %s", e->fts_path,
+				strerror(e->fts_errno));
+		if ((e->fts_info != FTS_F && e->fts_info != FTS_SL && e->fts_info != FTS_DEFAULT) ||
+			(!module && !path_in_root(e->fts_path)))
+			continue;
+		r = send_module(in, dir, e->fts_path);
+		n++;
+	}
+	fts_close(f);
+	if (r == 0 && n == 0)
+		r = send_error(dir, "no module is in it");
+	return r;
+}
+
+static int inspect_operand(struct inspection *in, const char *file)
+{
+	static const unsigned char rpm[] = {0xed, 0xab, 0xee, 0xdb};
+	_cleanup_(closep) int fd = open(file, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	unsigned char head[16] = {0};
+	struct stat st;
+	ssize_t n;
+
+	if (fd < 0 || fstat(fd, &st) < 0)
+		return send_error(file, "%s", strerror(errno));
+	if (S_ISDIR(st.st_mode))
+		return inspect_dir(in, file);
+	if (!S_ISREG(st.st_mode))
+		return send_error(file, "neither a file nor a directory");
+	n = fs_pread(fd, head, sizeof(head), 0);
+	if (n < 0)
+		return send_error(file, "cannot be read: %s", strerror((int)-n));
+	if (memcmp(head, rpm, sizeof(rpm)) == 0)
+		return inspect_rpm(in, file);
+	if (memcmp(head, "!<arch>\n", 8) == 0)
+		return inspect_deb(in, file);
+	if (!modname_is_module_file(file, strlen(file)))
+		return send_error(file, "not a package (neither rpm nor deb), and no module by its name");
+	send_package(file, "", "module", 0);
+	return send_module(in, file, file);
+}
+
+/* Whatever a package makes a library do: no file gets a byte of it. */
+static void confine(void)
+{
+	const struct rlimit none = {0, 0}, memory = {(rlim_t)4 << 30, (rlim_t)4 << 30};
+
+	signal(SIGXFSZ, SIG_IGN);
+	setrlimit(RLIMIT_FSIZE, &none);
+	setrlimit(RLIMIT_CORE, &none);
+#ifndef __SANITIZE_ADDRESS__
+	setrlimit(RLIMIT_AS, &memory);
+#endif
+	(void)memory;
+}
+
+int main(int argc, char **argv)
+{
+	struct inspection in = {0};
+	int r;
+
+	if (argc < 3 || !str_eq(argv[1], "--root")) {
+		fputs("usage: inspect-package --root DIR OPERAND...\n", stderr);
+		return 2;
+	}
+	r = root_open(&in.root, argv[2]);
+	if (r < 0)
+		return 1;
+	confine();
+	for (int i = 3; i < argc && r == 0; i++)
+		r = inspect_operand(&in, argv[i]);
+	put_record(WIRE_END, 0, 0, "", "", "", 0);
+	root_done(&in.root);
+	return fflush(stdout) == 0 ? 0 : 1;
+}

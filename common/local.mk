@@ -28,6 +28,8 @@ common_libkmpdepmod_a_SOURCES = \
 	common/formats/depmodd.h \
 	common/formats/elfmod.c \
 	common/formats/elfmod.h \
+	common/formats/hwalias.c \
+	common/formats/hwalias.h \
 	common/formats/lists.c \
 	common/formats/lists.h \
 	common/formats/modname.c \
@@ -56,6 +58,8 @@ common_libkmpdepmod_a_SOURCES = \
 	common/engine/emit.h \
 	common/engine/kernels.c \
 	common/engine/kernels.h \
+	common/engine/overlay.c \
+	common/engine/overlay.h \
 	common/engine/publish.c \
 	common/engine/publish.h \
 	common/engine/read.c \
@@ -76,15 +80,29 @@ kmp_depmod_LDADD = $(common_libs) $(JSON_LIBS)
 kmp_depmod_SOURCES = \
 	common/program/depmod.c \
 	common/program/depmod.h \
+	common/program/dryrun.c \
+	common/program/dryrun.h \
+	common/program/forecast.c \
+	common/program/forecast.h \
+	common/program/forecast_aliases.c \
 	common/program/host.c \
 	common/program/host.h \
+	common/program/json.c \
+	common/program/json.h \
+	common/program/kernelinfo.c \
+	common/program/kernelinfo.h \
 	common/program/main.c \
 	common/program/messages.c \
 	common/program/messages.h \
 	common/program/options.c \
 	common/program/options.h \
+	common/program/packages.c \
+	common/program/packages.h \
 	common/program/plan.c \
 	common/program/plan.h \
+	common/program/prospect_dot.c \
+	common/program/prospect_json.c \
+	common/program/prospect_text.c \
 	common/program/session.c \
 	common/program/session.h \
 	common/program/show.h \

@@ -33,28 +33,34 @@ static void bad_line(void *arg, unsigned line, const char *text)
 		.path = l->path, .line = line, .detail = text);
 }
 
-int vmlinux_load(const struct target *t, const char *symvers, const char *sysmap,
-	struct vmlinux *ret)
+int vmlinux_parse(const struct target *t, const char *path, const char *text, size_t len,
+	bool symvers, struct vmlinux *ret)
 {
 	/* what the kernel or the linker provides, and no list has */
 	static const char *const provided[] = {"__this_module", "_GLOBAL_OFFSET_TABLE_", "TOC."};
-	struct loading l = {t, symvers ? symvers : sysmap, ret};
-	_cleanup_(buf_done) struct buf text = {0};
-	_cleanup_(closep) int fd = open(l.path, O_RDONLY | O_CLOEXEC);
-	int r;
+	struct loading l = {t, path, ret};
+	int r = 0;
 
-	*ret = (struct vmlinux){.has_crcs = symvers != NULL};
-	if (fd < 0)
-		return neg_errno();
-	r = fs_read_all(fd, SYMBOLS_FILE_MAX, &text);
-	if (r < 0)
-		return r;
+	*ret = (struct vmlinux){.has_crcs = symvers};
 	for (size_t i = 0; i < ARRAY_SIZE(provided) && r == 0; i++)
 		r = add_symbol(&l, provided[i], strlen(provided[i]), 0);
-	if (r < 0 || text.len == 0)
+	if (r < 0 || len == 0)
 		return r;
-	return symvers ? symvers_parse(text.data, text.len, add_symbol, bad_line, &l) :
-			 sysmap_parse(text.data, text.len, t->symbol_prefix, add_symbol, bad_line, &l);
+	return symvers ? symvers_parse(text, len, add_symbol, bad_line, &l) :
+			 sysmap_parse(text, len, t->symbol_prefix, add_symbol, bad_line, &l);
+}
+
+int vmlinux_load(const struct target *t, const char *symvers, const char *sysmap,
+	struct vmlinux *ret)
+{
+	const char *path = symvers ? symvers : sysmap;
+	_cleanup_(buf_done) struct buf text = {0};
+	_cleanup_(closep) int fd = open(path, O_RDONLY | O_CLOEXEC);
+	int r;
+
+	*ret = (struct vmlinux){0};
+	r = fd < 0 ? neg_errno() : fs_read_all(fd, SYMBOLS_FILE_MAX, &text);
+	return r < 0 ? r : vmlinux_parse(t, path, text.data, text.len, symvers != NULL, ret);
 }
 
 void vmlinux_done(struct vmlinux *v)

@@ -26,6 +26,9 @@ struct vmlinux_symbol {
  */
 int vmlinux_load(const struct target *t, const char *symvers, const char *sysmap,
 	struct vmlinux *ret);
+/* The same from text in memory: a Module.symvers or a System.map. path is for reports. */
+int vmlinux_parse(const struct target *t, const char *path, const char *text, size_t len,
+	bool symvers, struct vmlinux *ret);
 void vmlinux_done(struct vmlinux *v);
 
 struct problem {

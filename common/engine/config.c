@@ -75,6 +75,32 @@ static bool is_mask(const struct target *t, const char *path)
 	return n == (ssize_t)sizeof(target) - 1 && memcmp(target, "/dev/null", (size_t)n) == 0;
 }
 
+/* What is laid over a file of the default directories, or NULL. */
+static const struct target_conf *laid_over(const struct target *t, const char *path)
+{
+	for (size_t i = t->config ? 0 : t->n_conf; i-- > 0;)
+		if (str_eq(t->conf[i].path + 1, path))
+			return &t->conf[i];
+	return NULL;
+}
+
+static int list_laid_over(const struct target *t, const char *dir, struct conf_list *l)
+{
+	size_t n = strlen(dir);
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && !t->config && i < t->n_conf; i++) {
+		const char *path = t->conf[i].path + 1;
+		char *copy;
+
+		if (!t->conf[i].data || strncmp(path, dir, n) != 0 || path[n] != '/')
+			continue;
+		copy = strdup(path);
+		r = copy ? conf_list_add(l, copy) : -ENOMEM;
+	}
+	return r;
+}
+
 static int list_dir(const struct target *t, int fd, const char *dir, struct conf_list *l)
 {
 	DIR *d = fdopendir(fd);
@@ -97,6 +123,8 @@ static int list_dir(const struct target *t, int fd, const char *dir, struct conf
 			r = path.err;
 			break;
 		}
+		if (laid_over(t, path.data))
+			continue;
 		err = is_mask(t, path.data) ? 0 : root_stat(t->config_root, path.data, &st);
 		if (err == 0 && S_ISDIR(st.st_mode))
 			err = -EISDIR;
@@ -149,9 +177,14 @@ static int read_file(const struct target *t, const char *path, struct depmodd *c
 	struct digest *digest)
 {
 	_cleanup_(buf_done) struct buf text = {0};
+	const struct target_conf *over = laid_over(t, path);
 	struct parsing p = {t, path};
-	int r = fs_read_file(t->config_root, path, CONFIG_SIZE_MAX, &text);
+	int r = over ? 0 : fs_read_file(t->config_root, path, CONFIG_SIZE_MAX, &text);
 
+	if (over) {
+		buf_add(&text, over->data, over->len);
+		r = text.err;
+	}
 	if (r < 0 && is_mask(t, path))
 		r = 0;
 	if (fs_err_is_files_own(r)) {
@@ -171,8 +204,11 @@ static int read_files(const struct target *t, struct conf_list *l, struct depmod
 	const char *const *paths = t->config ? t->config : default_dirs;
 	int r = 0;
 
-	for (size_t i = 0; paths[i] && r == 0; i++)
-		r = list_path(t, paths[i], l);
+	for (size_t i = 0; paths[i] && r == 0; i++) {
+		r = list_laid_over(t, paths[i], l);
+		if (r == 0)
+			r = list_path(t, paths[i], l);
+	}
 	for (size_t i = 0; i < l->n && r == 0; i++)
 		r = read_file(t, l->files[i].path, c, digest);
 	return r ? r : depmodd_finish(c);

@@ -126,16 +126,63 @@ static void tell(struct readers *rs, enum event_kind kind, uint32_t i, int err)
 	pthread_mutex_unlock(&rs->report);
 }
 
+/* Decompress a module and take in its facts, with the digest that it is known by. */
+static int take_compressed(struct intake *in, struct decoder *d, const void *bytes, size_t n,
+	struct digest digest, struct read_stats *stats)
+{
+	static const enum elfmod_status status[] = {
+		[DECOMPRESS_CORRUPT] = ELFMOD_CORRUPT,
+		[DECOMPRESS_TOO_LARGE] = ELFMOD_TOO_LARGE,
+		[DECOMPRESS_UNSUPPORTED] = ELFMOD_UNSUPPORTED,
+	};
+	struct memory_input m = {.in = {.load = memory_load}};
+	uint32_t row;
+	size_t len;
+	int err = decompress(d, bytes, n, &m.data, &len);
+
+	if (err < 0)
+		return err;
+	stats->modules_read++;
+	if (err > 0) {
+		row = intake_unreadable(in, status[err]);
+	} else {
+		stats->modules_decompressed++;
+		stats->bytes_decompressed += len;
+		m.in.size = len;
+		row = intake_module(in, &m.in, &err);
+		if (err < 0)
+			return err;
+	}
+	if (in->err || in->mods.err)
+		return in->err ? in->err : -ENOMEM;
+	vec_data(&in->mods, struct raw_mod)[row].flags |= ROW_COMPRESSED;
+	vec_data(&in->mods, struct raw_mod)[row].digest = digest;
+	return (int)row;
+}
+
+int read_bytes(struct intake *in, struct decoder *d, const void *data, size_t len,
+	uint32_t *ret_row)
+{
+	struct memory_input m = {.in = {.size = len, .load = memory_load}, .data = data};
+	struct read_stats unused = {0};
+	int r = 0;
+
+	if (codec_of(data, len) == CODEC_NONE) {
+		*ret_row = intake_module(in, &m.in, &r);
+		return in->err ? in->err : r;
+	}
+	r = take_compressed(in, d, data, len, digest_bytes(data, len), &unused);
+	if (r >= 0)
+		*ret_row = (uint32_t)r;
+	return MIN(r, 0);
+}
+
 /* Facts of a compressed file, unless its digest proves that the remembered ones are true. */
 static int read_compressed(struct reader *r, int fd, const struct mod *old, bool *ret_same)
 {
-	struct memory_input in = {.in = {.load = memory_load}};
 	const struct tables *donor;
 	mod_row donated;
-	const uint8_t *data;
 	struct digest digest;
-	uint32_t row;
-	size_t len;
 	int err;
 
 	r->raw.len = 0;
@@ -157,32 +204,7 @@ static int read_compressed(struct reader *r, int fd, const struct mod *old, bool
 		r->stats.donated++;
 		return (int)intake_import(r->intake, donor, donated);
 	}
-	err = decompress(r->decoder, r->raw.data, r->raw.len, &data, &len);
-	if (err < 0)
-		return err;
-	r->stats.modules_read++;
-	if (err > 0) {
-		static const enum elfmod_status status[] = {
-			[DECOMPRESS_CORRUPT] = ELFMOD_CORRUPT,
-			[DECOMPRESS_TOO_LARGE] = ELFMOD_TOO_LARGE,
-			[DECOMPRESS_UNSUPPORTED] = ELFMOD_UNSUPPORTED,
-		};
-
-		row = intake_unreadable(r->intake, status[err]);
-	} else {
-		r->stats.modules_decompressed++;
-		r->stats.bytes_decompressed += len;
-		in.in.size = len;
-		in.data = data;
-		row = intake_module(r->intake, &in.in, &err);
-		if (err < 0)
-			return err;
-	}
-	if (r->intake->err || r->intake->mods.err)
-		return r->intake->err ? r->intake->err : -ENOMEM;
-	vec_data(&r->intake->mods, struct raw_mod)[row].flags |= ROW_COMPRESSED;
-	vec_data(&r->intake->mods, struct raw_mod)[row].digest = digest;
-	return (int)row;
+	return take_compressed(r->intake, r->decoder, r->raw.data, r->raw.len, digest, &r->stats);
 }
 
 /* Returns the row in the intake, or a negative errno of reading the file. */

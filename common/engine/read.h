@@ -6,6 +6,7 @@
 
 #include "engine/donors.h"
 #include "engine/scan.h"
+#include "formats/decompress.h"
 #include "model/intake.h"
 
 /* What became of one file of the scan that was not FILE_SAME. */
@@ -42,3 +43,7 @@ struct reading {
 int read_modules(const struct target *t, const struct scan *s, const struct tables *old,
 	const struct donors *donors, struct reading *ret);
 void reading_done(struct reading *r);
+
+/* Read one module from memory, compressed or not. 0 with its row in the intake, or -errno. */
+int read_bytes(struct intake *in, struct decoder *d, const void *data, size_t len,
+	uint32_t *ret_row);

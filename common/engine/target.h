@@ -7,6 +7,13 @@
 #include "base/fs.h"
 #include "engine/report.h"
 
+/* A file of depmod.d as it would be: of a package that is not installed. */
+struct target_conf {
+	const char *path; /* within the root, such as /etc/depmod.d/foo.conf */
+	const void *data; /* NULL: it is taken away */
+	size_t len;
+};
+
 struct target {
 	const struct root *root; /* absolute links are resolved in here */
 	const char *kver;
@@ -14,6 +21,8 @@ struct target {
 	const char *outdir; /* where indexes go, relative to the host's root; NULL: dir */
 	const struct root *config_root; /* where configuration paths are resolved */
 	const char *const *config; /* -C: files or directories, ended by NULL; NULL: default */
+	const struct target_conf *conf; /* laid over the default directories of depmod.d */
+	size_t n_conf;
 	char symbol_prefix; /* -P; '\0': none */
 	unsigned jobs;      /* threads, at least 1 */
 	const struct report *report;

@@ -426,6 +426,24 @@ static int scan_and_read(struct run *run)
 	return r;
 }
 
+/* The table is all that is asked for. */
+static int finish_facts(struct run *run)
+{
+	struct update *u = run->u;
+	int r = 0;
+
+	scan_report(run->t, &u->scan);
+	if (facts_same(u)) {
+		u->outcome = UPDATE_SAME;
+		u->t = u->store.t;
+	} else {
+		u->outcome = UPDATE_CHANGED;
+		r = merge(run);
+	}
+	lap(run, PHASE_MERGE);
+	return r;
+}
+
 /* Nothing to publish. The store is written again only to remember stats that moved. */
 static int finish_idle(struct run *run)
 {
@@ -536,6 +554,8 @@ int update_run(const struct target *t, const struct update_options *o, struct up
 		ret->outcome = UPDATE_NO_KERNEL;
 		return 0;
 	}
+	if (o->facts_only)
+		return finish_facts(&run);
 	outdir = update_open_outdir(t, o->write);
 	if (o->write && ret->scan.leftovers && !o->temp_id && outdir >= 0)
 		publish_clean(outdir);

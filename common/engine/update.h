@@ -32,6 +32,7 @@ struct update_options {
 	bool full;  /* believe no remembered fact */
 	bool write; /* publish and store; false: only find out */
 	bool want_outputs; /* emit even where nothing changed */
+	bool facts_only; /* leave it at update.t: write, resolve and compare nothing */
 	bool only_if_kernel; /* write nothing where neither modules nor lists are */
 	bool sync;
 	bool warn_duplicates;

@@ -21,6 +21,12 @@ enum {
 	OPT_STATS,
 	OPT_WAIT,
 	OPT_KEEP_DIRECTORY,
+	OPT_KERNEL,
+	OPT_ADD,
+	OPT_REMOVE,
+	OPT_DOT,
+	OPT_EXIT_CODE,
+	OPT_EXPLAIN,
 };
 
 static const char short_options[] = "nm:o:C:j:eE:F:P:wxqvVh";
@@ -47,6 +53,12 @@ static const struct option long_options[] = {
 	{"stats", no_argument, NULL, OPT_STATS},
 	{"wait", required_argument, NULL, OPT_WAIT},
 	{"keep-directory", no_argument, NULL, OPT_KEEP_DIRECTORY},
+	{"kernel", required_argument, NULL, OPT_KERNEL},
+	{"add", required_argument, NULL, OPT_ADD},
+	{"remove", required_argument, NULL, OPT_REMOVE},
+	{"dot", no_argument, NULL, OPT_DOT},
+	{"exit-code", no_argument, NULL, OPT_EXIT_CODE},
+	{"explain", required_argument, NULL, OPT_EXPLAIN},
 	{"quiet", no_argument, NULL, 'q'},
 	{"verbose", no_argument, NULL, 'v'},
 	{"version", no_argument, NULL, 'V'},
@@ -57,6 +69,7 @@ static const struct option long_options[] = {
 static void help(void)
 {
 	fputs("Usage: kmp-depmod [OPTION...] [KVER...]\n"
+	      "       kmp-depmod --dry-run [OPTION...] [KVER | PACKAGE | MODULE | DIR]...\n"
 	      "       kmp-depmod --as-depmod [DEPMOD-OPTION...]\n"
 	      "\n"
 	      "Bring the module indexes of KVER (default: of every kernel below ROOT) up to date,\n"
@@ -88,6 +101,16 @@ static void help(void)
 	      "  -w, --warn             report keys that are in an index twice\n"
 	      "  -x, --errexit          exit 3 if -e has anything to report\n"
 	      "\n"
+	      "With --dry-run an operand that exists or has a '/' is a package (rpm, deb), a module\n"
+	      "or a directory with modules: what would it do to the kernels, installed below ROOT?\n"
+	      "\n"
+	      "      --kernel KVER      on this kernel; may be given more than once\n"
+	      "      --add FILE|DIR     the same as an operand\n"
+	      "      --remove PATH      as if this module or directory were not there\n"
+	      "      --explain MODULE   why its file wins, what it needs and who needs it\n"
+	      "      --dot              report as a graph for Graphviz\n"
+	      "      --exit-code        exit 10 if something would change, 3 if it would break\n"
+	      "\n"
 	      "      --json             report as JSON\n"
 	      "      --stats            report where the time went\n"
 	      "  -q, --quiet            no warnings\n"
@@ -95,8 +118,9 @@ static void help(void)
 	      "  -V, --version          print the version and what this build can read\n"
 	      "  -h, --help             print this\n"
 	      "\n"
-	      "Exit status: 0 done or nothing to do, 1 error, 2 usage, 3 symbols (with -x),\n"
-	      "4 verify found a difference, 75 another run did not end in time.\n",
+	      "Exit status: 0 done or nothing to do, 1 error, 2 usage, 3 symbols (with -x) or\n"
+	      "something would break, 4 verify found a difference, 10 something would change (both\n"
+	      "with --exit-code), 75 another run did not end in time.\n",
 		stdout);
 }
 
@@ -134,6 +158,20 @@ static bool add_config(struct options *o, const char *path)
 	o->config = grown;
 	grown[o->n_config++] = path;
 	grown[o->n_config] = NULL;
+	return true;
+}
+
+/* Append to an owned array. */
+static bool add_word(char ***list, int *n, const char *word, int *ret_status)
+{
+	char **grown = realloc(*list, ((size_t)*n + 1) * sizeof(*grown));
+
+	if (!grown) {
+		*ret_status = EXIT_ERROR;
+		return false;
+	}
+	*list = grown;
+	grown[(*n)++] = (char *)word;
 	return true;
 }
 
@@ -205,6 +243,21 @@ static bool take_option(struct options *o, int c, int *ret_status)
 	case OPT_KEEP_DIRECTORY:
 		o->keep_directory = true;
 		return true;
+	case OPT_KERNEL:
+		return add_word(&o->kernels, &o->n_kernels, optarg, ret_status);
+	case OPT_ADD:
+		return add_word(&o->packages, &o->n_packages, optarg, ret_status);
+	case OPT_REMOVE:
+		return add_word(&o->removed, &o->n_removed, optarg, ret_status);
+	case OPT_DOT:
+		o->dot = true;
+		return true;
+	case OPT_EXIT_CODE:
+		o->exit_code = true;
+		return true;
+	case OPT_EXPLAIN:
+		o->explain = optarg;
+		return true;
 	case OPT_NO_SYNC:
 		o->no_sync = true;
 		return true;
@@ -243,10 +296,21 @@ static bool consistent(const struct options *o, int *ret_status)
 		return usage(ret_status, "-e needs -E or -F%s", "");
 	if (o->errexit && !o->errsyms)
 		return usage(ret_status, "-x needs -e%s", "");
+	if (!o->dry_run && (options_forecast(o) || o->exit_code))
+		return usage(ret_status, "--add, --remove, --explain, --dot and --exit-code need "
+					 "--dry-run%s", "");
+	if (o->json + o->dot + (o->explain != NULL) > 1)
+		return usage(ret_status, "--json, --dot and --explain exclude each other%s", "");
 	for (int i = 0; i < o->n_kernels; i++)
 		if (!*o->kernels[i] || strchr(o->kernels[i], '/') || o->kernels[i][0] == '.')
 			return usage(ret_status, "'%s' is no kernel version", o->kernels[i]);
 	return true;
+}
+
+/* An operand of a dry run that is no kernel. */
+static bool is_package(const char *operand)
+{
+	return strchr(operand, '/') || access(operand, F_OK) == 0;
 }
 
 bool options_parse(struct options *ret, int argc, char **argv, int *ret_status)
@@ -258,8 +322,10 @@ bool options_parse(struct options *ret, int argc, char **argv, int *ret_status)
 	o.no_sync = !host_wants_sync();
 	while (ok && (c = getopt_long(argc, argv, short_options, long_options, NULL)) != -1)
 		ok = take_option(&o, c, ret_status);
-	o.kernels = argv + optind;
-	o.n_kernels = argc - optind;
+	for (int i = optind; ok && i < argc; i++)
+		ok = o.dry_run && is_package(argv[i]) ?
+			     add_word(&o.packages, &o.n_packages, argv[i], ret_status) :
+			     add_word(&o.kernels, &o.n_kernels, argv[i], ret_status);
 	if (!o.jobs)
 		o.jobs = host_processors(JOBS_MAX);
 	if (!ok || !consistent(&o, ret_status)) {
@@ -273,5 +339,8 @@ bool options_parse(struct options *ret, int argc, char **argv, int *ret_status)
 void options_done(struct options *o)
 {
 	free(o->config);
-	o->config = NULL;
+	free(o->kernels);
+	free(o->packages);
+	free(o->removed);
+	*o = (struct options){0};
 }

@@ -8,8 +8,9 @@ enum exit_status {
 	EXIT_DONE = 0,
 	EXIT_ERROR = 1,
 	EXIT_USAGE = 2,
-	EXIT_SYMBOLS = 3, /* -x: a symbol is unknown or has another CRC */
+	EXIT_SYMBOLS = 3, /* -x: a symbol is unknown or has another CRC; --exit-code: something breaks */
 	EXIT_DIFFERS = 4, /* --verify */
+	EXIT_CHANGES = 10, /* --exit-code: something would change */
 	EXIT_BUSY = 75,   /* EX_TEMPFAIL: another run held the lock for the whole wait */
 };
 
@@ -24,8 +25,13 @@ struct options {
 	const char *touched_from, *root, *moduledir, *outdir, *store, *symvers, *sysmap;
 	const char **config; /* ended by NULL; NULL: default. Owned */
 	size_t n_config;
-	char *const *kernels; /* operands */
+	char **kernels; /* --kernel and operands. The array is owned */
 	int n_kernels;
+	/* of a dry run: packages, modules, directories; paths that go. Arrays are owned */
+	char **packages, **removed;
+	int n_packages, n_removed;
+	const char *explain; /* a module */
+	bool dot, exit_code;
 };
 
 /*
@@ -33,4 +39,10 @@ struct options {
  * false with the status to exit with, after --help, --version or a message.
  */
 bool options_parse(struct options *ret, int argc, char **argv, int *ret_status);
+/* Is it a dry run of more than an update? */
+static inline bool options_forecast(const struct options *o)
+{
+	return o->n_packages || o->n_removed || o->explain || o->dot;
+}
+
 void options_done(struct options *o);

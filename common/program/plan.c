@@ -161,10 +161,8 @@ static bool same_facts(const struct tables *a, mod_row x, const struct tables *b
 	return same;
 }
 
-/* Another file under a path that was known: other bytes, as far as we can know. */
-static bool is_changed(const struct planning *pl, mod_row m, mod_row old)
+bool plan_rows_differ(const struct tables *t, mod_row m, const struct tables *o, mod_row old)
 {
-	const struct tables *t = &pl->u->t, *o = &pl->u->store.t;
 	const struct mod *a = &t->mods[m], *b = &o->mods[old];
 
 	if ((a->flags & b->flags & ROW_COMPRESSED))
@@ -200,7 +198,7 @@ static void compare_present(struct planning *pl)
 				NULL);
 		else if (!wins && (listed || old == ID_NONE))
 			add_module(&pl->p->hidden, name, path, pl->paths[u->r.first_of[m]]);
-		else if (wins && old != ID_NONE && is_changed(pl, m, old))
+		else if (wins && old != ID_NONE && plan_rows_differ(&u->t, m, &u->store.t, old))
 			add_module(&pl->p->changed, name, path, NULL);
 	}
 }

@@ -46,6 +46,9 @@ int plan_make(const struct target *t, const struct update *u, const struct buf *
 	const struct vmlinux *check, struct plan *ret);
 void plan_done(struct plan *p);
 
+/* Another file under a path that was known: other bytes, as far as we can know. */
+bool plan_rows_differ(const struct tables *t, mod_row m, const struct tables *o, mod_row old);
+
 static inline size_t plan_count(const struct buf *list)
 {
 	return vec_len(list, struct plan_module);

@@ -14,6 +14,7 @@
 #include <time.h>
 
 #include "base/lock.h"
+#include "program/dryrun.h"
 #include "program/host.h"
 #include "program/session.h"
 #include "program/show.h"
@@ -110,7 +111,8 @@ static int find_kernels(struct session *s)
 	int r;
 
 	s->named = o->n_kernels > 0;
-	if (!s->named) {
+	/* a package may bring a kernel that is not there yet */
+	if (!s->named || options_forecast(o)) {
 		r = kernels_list(&s->root, o->moduledir, &s->report, &s->kernels);
 		if (r < 0)
 			message(&s->m, "'%s': the kernels cannot be listed: %s",
@@ -194,8 +196,7 @@ void store_name(const char *root, const char *dir, char *ret)
 			*p = '!'; /* as sysfs writes such names */
 }
 
-/* One directory named with --store may serve several roots. */
-static void name_store(const struct session *s, const struct kernel *k, char *ret)
+void session_store_name(const struct session *s, const struct kernel *k, char *ret)
 {
 	store_name(s->o->store ? s->root.path : "", k->dir, ret);
 }
@@ -330,7 +331,7 @@ static int run_kernel(struct session *s, const struct kernel *k, struct json_obj
 	};
 	int r;
 
-	name_store(s, k, store);
+	session_store_name(s, k, store);
 	r = session_target(s, k, &t, &outdir);
 	if (r == 0)
 		r = touched_of(s, k, &touched);
@@ -356,6 +357,11 @@ static int run_kernel(struct session *s, const struct kernel *k, struct json_obj
 		report_problems(s, &t, &u);
 		if (s->o->errexit && u.problems.len && *status == EXIT_DONE)
 			*status = EXIT_SYMBOLS;
+		if (s->o->exit_code && res.plan.symbols.len)
+			*status = EXIT_SYMBOLS;
+		else if (s->o->exit_code && u.outcome != UPDATE_IDLE && u.outcome != UPDATE_SAME &&
+			*status == EXIT_DONE)
+			*status = EXIT_CHANGES;
 		if (s->o->verify)
 			res.err = verify(s, &t, &u, status);
 		else if (o.write && s->lock >= 0)
@@ -380,7 +386,7 @@ static bool has_kernel_of_store(const struct session *s, const char *file)
 	char name[NAME_MAX + 1];
 
 	for (size_t i = 0; i < s->kernels.n; i++) {
-		name_store(s, &s->kernels.list[i], name);
+		session_store_name(s, &s->kernels.list[i], name);
 		if (str_eq(name, file))
 			return true;
 	}
@@ -487,7 +493,7 @@ static int session_main(struct session *s)
 	if (r == 0)
 		r = open_store_dir(s);
 	if (r == 0)
-		r = run_kernels(s);
+		r = options_forecast(s->o) ? dryrun(s) : run_kernels(s);
 	if (r == -ENOMEM)
 		message(&s->m, "out of memory; the indexes stay as they are");
 	return r < 0 ? EXIT_ERROR : r;

@@ -52,3 +52,5 @@ int session_target(const struct session *s, const struct kernel *k, struct targe
  * root, else the root's path. ret has room for NAME_MAX + 1 bytes.
  */
 void store_name(const char *root, const char *dir, char *ret);
+/* The same for a kernel of this session: a directory named with --store may serve several roots. */
+void session_store_name(const struct session *s, const struct kernel *k, char *ret);

@@ -6,97 +6,10 @@
 #include <json.h>
 #include <stdio.h>
 
+#include "program/json.h"
 #include "program/show.h"
 
 #define REPORT_SCHEMA 1
-
-/* Add a value under a key; without memory for it the whole report fails. */
-static int put(struct json_object *to, const char *key, struct json_object *value)
-{
-	if (!value)
-		return -ENOMEM;
-	if (json_object_object_add(to, key, value) < 0) {
-		json_object_put(value);
-		return -ENOMEM;
-	}
-	return 0;
-}
-
-/* The length of the UTF-8 character at s, 0 if there is none. */
-static size_t utf8_length(const unsigned char *s)
-{
-	size_t n = *s < 0x80 ? 1 : (*s & 0xe0) == 0xc0 ? 2 : (*s & 0xf0) == 0xe0 ? 3 :
-		   (*s & 0xf8) == 0xf0 ? 4 : 0;
-
-	for (size_t i = 1; i < n; i++)
-		if ((s[i] & 0xc0) != 0x80)
-			return 0;
-	/* not in its shortest form, a surrogate, or beyond Unicode */
-	if (*s == 0xc0 || *s == 0xc1 || (*s == 0xe0 && s[1] < 0xa0) || (*s == 0xed && s[1] > 0x9f) ||
-		(*s == 0xf0 && s[1] < 0x90) || (*s == 0xf4 && s[1] > 0x8f) || *s > 0xf4)
-		return 0;
-	return n;
-}
-
-/* JSON is UTF-8, file names are not: each byte that is none becomes U+FFFD. */
-static struct json_object *json_string(const char *s, size_t len)
-{
-	_cleanup_(buf_done) struct buf b = {0};
-
-	for (size_t i = 0; i < len;) {
-		size_t n = utf8_length((const unsigned char *)s + i);
-
-		if (n)
-			buf_add(&b, s + i, n);
-		else
-			buf_lit(&b, "\xef\xbf\xbd");
-		i += n ? n : 1;
-	}
-	buf_char(&b, '\0');
-	return b.err ? NULL : json_object_new_string(b.data);
-}
-
-static int put_str(struct json_object *to, const char *key, const char *s)
-{
-	return put(to, key, json_string(s, strlen(s)));
-}
-
-static int put_int(struct json_object *to, const char *key, int64_t v)
-{
-	return put(to, key, json_object_new_int64(v));
-}
-
-static int put_bool(struct json_object *to, const char *key, bool v)
-{
-	return put(to, key, json_object_new_boolean(v));
-}
-
-static int append(struct json_object *list, struct json_object *value)
-{
-	if (!value)
-		return -ENOMEM;
-	if (json_object_array_add(list, value) < 0) {
-		json_object_put(value);
-		return -ENOMEM;
-	}
-	return 0;
-}
-
-/* A new array under a key, owned by to. */
-static struct json_object *put_list(struct json_object *to, const char *key)
-{
-	struct json_object *list = json_object_new_array();
-
-	return put(to, key, list) < 0 ? NULL : list;
-}
-
-/* A new object at the end of an array, owned by it. */
-static struct json_object *append_object(struct json_object *list)
-{
-	struct json_object *o = json_object_new_object();
-
-	return append(list, o) < 0 ? NULL : o;
-}
 
 struct json_object *json_begin(const struct session *s)
 {
@@ -104,10 +17,10 @@ struct json_object *json_begin(const struct session *s)
 
 	if (!o)
 		return NULL;
-	if (put_int(o, "schema", REPORT_SCHEMA) < 0 || put_str(o, "program", "kmp-depmod") < 0 ||
-		put_str(o, "version", PACKAGE_VERSION) < 0 ||
-		put_str(o, "root", *s->root.path ? s->root.path : "/") < 0 ||
-		put_bool(o, "dry_run", s->o->dry_run) < 0 || !put_list(o, "kernels")) {
+	if (json_int(o, "schema", REPORT_SCHEMA) < 0 || json_str(o, "program", "kmp-depmod") < 0 ||
+		json_str(o, "version", PACKAGE_VERSION) < 0 ||
+		json_str(o, "root", *s->root.path ? s->root.path : "/") < 0 ||
+		json_flag(o, "dry_run", s->o->dry_run) < 0 || !json_list(o, "kernels")) {
 		json_object_put(o);
 		return NULL;
 	}
@@ -117,29 +30,14 @@ struct json_object *json_begin(const struct session *s)
 static int put_modules(struct json_object *to, const char *key, const struct buf *modules)
 {
 	const struct plan_module *m = vec_data(modules, struct plan_module);
-	struct json_object *list = put_list(to, key);
+	struct json_object *list = json_list(to, key);
 
 	for (size_t i = 0; list && i < plan_count(modules); i++) {
-		struct json_object *o = append_object(list);
+		struct json_object *o = json_append_object(list);
 
-		if (!o || put_str(o, "name", m[i].name) < 0 || put_str(o, "path", m[i].path) < 0 ||
-			(m[i].by && put_str(o, "by", m[i].by) < 0))
+		if (!o || json_str(o, "name", m[i].name) < 0 || json_str(o, "path", m[i].path) < 0 ||
+			(m[i].by && json_str(o, "by", m[i].by) < 0))
 			return -ENOMEM;
-	}
-	return list ? 0 : -ENOMEM;
-}
-
-/* Paths separated by blanks, as an array. */
-static int put_words(struct json_object *to, const char *key, const char *words)
-{
-	struct json_object *list = put_list(to, key);
-
-	while (list && *words) {
-		size_t n = strcspn(words, " ");
-
-		if (append(list, json_string(words, n)) < 0)
-			return -ENOMEM;
-		words += n + (words[n] == ' ');
 	}
 	return list ? 0 : -ENOMEM;
 }
@@ -147,13 +45,13 @@ static int put_words(struct json_object *to, const char *key, const char *words)
 static int put_dependencies(struct json_object *to, const struct buf *deps)
 {
 	const struct plan_dependency *d = vec_data(deps, struct plan_dependency);
-	struct json_object *list = put_list(to, "dependencies");
+	struct json_object *list = json_list(to, "dependencies");
 
 	for (size_t i = 0; list && i < vec_len(deps, struct plan_dependency); i++) {
-		struct json_object *o = append_object(list);
+		struct json_object *o = json_append_object(list);
 
-		if (!o || put_str(o, "path", d[i].path) < 0 ||
-			put_words(o, "before", d[i].before) < 0 || put_words(o, "after", d[i].after) < 0)
+		if (!o || json_str(o, "path", d[i].path) < 0 ||
+			json_words(o, "before", d[i].before) < 0 || json_words(o, "after", d[i].after) < 0)
 			return -ENOMEM;
 	}
 	return list ? 0 : -ENOMEM;
@@ -162,7 +60,7 @@ static int put_dependencies(struct json_object *to, const struct buf *deps)
 static int put_symbols(struct json_object *to, const char *key, const struct buf *symbols, bool crc)
 {
 	const struct plan_symbol *s = vec_data(symbols, struct plan_symbol);
-	struct json_object *list = put_list(to, key);
+	struct json_object *list = json_list(to, key);
 
 	for (size_t i = 0; list && i < vec_len(symbols, struct plan_symbol); i++) {
 		struct json_object *o;
@@ -170,16 +68,16 @@ static int put_symbols(struct json_object *to, const char *key, const struct buf
 
 		if (s[i].crc != crc)
 			continue;
-		o = append_object(list);
-		if (!o || put_str(o, "path", s[i].path) < 0 || put_str(o, "symbol", s[i].symbol) < 0)
+		o = json_append_object(list);
+		if (!o || json_str(o, "path", s[i].path) < 0 || json_str(o, "symbol", s[i].symbol) < 0)
 			return -ENOMEM;
 		if (!crc)
 			continue;
 		snprintf(number, sizeof(number), "0x%08x", s[i].want);
-		if (put_str(o, "wanted", number) < 0)
+		if (json_str(o, "wanted", number) < 0)
 			return -ENOMEM;
 		snprintf(number, sizeof(number), "0x%08x", s[i].have);
-		if (put_str(o, "found", number) < 0)
+		if (json_str(o, "found", number) < 0)
 			return -ENOMEM;
 	}
 	return list ? 0 : -ENOMEM;
@@ -187,10 +85,10 @@ static int put_symbols(struct json_object *to, const char *key, const struct buf
 
 static int put_files(struct json_object *to, const struct update *u)
 {
-	struct json_object *list = put_list(to, "files");
+	struct json_object *list = json_list(to, "files");
 
 	for (unsigned i = 0; list && i < OUT_MAX; i++)
-		if (u->differs[i] && append(list, json_object_new_string(output_names[i])) < 0)
+		if (u->differs[i] && json_append(list, json_object_new_string(output_names[i])) < 0)
 			return -ENOMEM;
 	return list ? 0 : -ENOMEM;
 }
@@ -200,21 +98,21 @@ static int put_stats(struct json_object *to, const struct update *u)
 	const struct read_stats *r = &u->reading.stats;
 	struct json_object *o = json_object_new_object(), *phases;
 
-	if (put(to, "stats", o) < 0 || put_int(o, "modules", u->scan.n_files) < 0 ||
-		put_int(o, "modules_read", (int64_t)r->modules_read) < 0 ||
-		put_int(o, "modules_decompressed", (int64_t)r->modules_decompressed) < 0 ||
-		put_int(o, "modules_digested", (int64_t)r->digested) < 0 ||
-		put_int(o, "bytes_read", (int64_t)r->bytes_read) < 0 ||
-		put_int(o, "bytes_decompressed", (int64_t)r->bytes_decompressed) < 0 ||
-		put_int(o, "files_written", u->pub.n_written) < 0 ||
-		put_int(o, "device_flushes", u->pub.device_flushes) < 0 ||
-		put_bool(o, "store_used", u->store.head != NULL) < 0)
+	if (json_put(to, "stats", o) < 0 || json_int(o, "modules", u->scan.n_files) < 0 ||
+		json_int(o, "modules_read", (int64_t)r->modules_read) < 0 ||
+		json_int(o, "modules_decompressed", (int64_t)r->modules_decompressed) < 0 ||
+		json_int(o, "modules_digested", (int64_t)r->digested) < 0 ||
+		json_int(o, "bytes_read", (int64_t)r->bytes_read) < 0 ||
+		json_int(o, "bytes_decompressed", (int64_t)r->bytes_decompressed) < 0 ||
+		json_int(o, "files_written", u->pub.n_written) < 0 ||
+		json_int(o, "device_flushes", u->pub.device_flushes) < 0 ||
+		json_flag(o, "store_used", u->store.head != NULL) < 0)
 		return -ENOMEM;
 	phases = json_object_new_object();
-	if (put(o, "nanoseconds", phases) < 0)
+	if (json_put(o, "nanoseconds", phases) < 0)
 		return -ENOMEM;
 	for (unsigned p = 0; p < PHASE_MAX; p++)
-		if (put_int(phases, phase_names[p], u->ns[p]) < 0)
+		if (json_int(phases, phase_names[p], u->ns[p]) < 0)
 			return -ENOMEM;
 	return 0;
 }
@@ -241,16 +139,16 @@ static const char *error_text(int err)
 int json_kernel(const struct session *s, struct json_object *report, const struct result *r)
 {
 	struct json_object *list = json_object_object_get(report, "kernels");
-	struct json_object *o = append_object(list), *modules;
+	struct json_object *o = json_append_object(list), *modules;
 
-	if (!o || put_str(o, "kernel", r->kernel->kver) < 0 ||
-		put_str(o, "directory", r->kernel->dir) < 0 ||
-		put_str(o, "outcome", outcome_name(r)) < 0)
+	if (!o || json_str(o, "kernel", r->kernel->kver) < 0 ||
+		json_str(o, "directory", r->kernel->dir) < 0 ||
+		json_str(o, "outcome", outcome_name(r)) < 0)
 		return -ENOMEM;
 	if (r->err)
-		return put_str(o, "error", error_text(r->err));
+		return json_str(o, "error", error_text(r->err));
 	modules = json_object_new_object();
-	if (put(o, "modules", modules) < 0 ||
+	if (json_put(o, "modules", modules) < 0 ||
 		put_modules(modules, "added", &r->plan.added) < 0 ||
 		put_modules(modules, "removed", &r->plan.removed) < 0 ||
 		put_modules(modules, "changed", &r->plan.changed) < 0 ||

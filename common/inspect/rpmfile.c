@@ -95,30 +95,48 @@ static bool is_beside(Header h)
 
 /* --- what is installed --- */
 
-static rpmts open_database(struct inspection *in)
+/* Is there a database in this directory of the root? A missing one must not be made. */
+static bool has_database(struct inspection *in, const char *place)
 {
-	static const char *const places[] = {"/usr/lib/sysimage/rpm", "/var/lib/rpm", "/usr/share/rpm"};
-	rpmts ts = NULL;
+	static const char *const files[] = {"rpmdb.sqlite", "Packages.db", "Packages"};
 
-	for (size_t i = 0; i < ARRAY_SIZE(places) && !ts; i++) {
+	for (size_t i = 0; i < ARRAY_SIZE(files); i++) {
+		_cleanup_(buf_done) struct buf path = {0};
 		struct stat st;
 
-		if (root_stat(&in->root, places[i], &st) < 0 || !S_ISDIR(st.st_mode))
-			continue;
-		rpmReadConfigFiles(NULL, NULL);
-		rpmPushMacro(NULL, "_dbpath", NULL, places[i], RMIL_CMDLINE);
-		ts = new_set();
-		*last_log = '\0';
-		rpmtsSetRootDir(ts, *in->root.path ? in->root.path : "/");
-		if (rpmtsOpenDB(ts, O_RDONLY) != 0) {
-			send_note("rpm's database in '%s%s' cannot be read: what an upgrade takes away is "
-				  "not known%s%s",
-				in->root.path, places[i], *last_log ? ": " : "", last_log);
-			ts = rpmtsFree(ts);
-			break;
-		}
+		buf_printf(&path, "%s/%s", place, files[i]);
+		if (!path.err && root_stat(&in->root, path.data, &st) == 0)
+			return true;
 	}
-	return ts;
+	return false;
+}
+
+/* The root's rpm may keep it elsewhere than this system's. */
+static rpmts open_database(struct inspection *in)
+{
+	static const char *const usual[] = {"/usr/lib/sysimage/rpm", "/var/lib/rpm", "/usr/share/rpm"};
+	_cleanup_(freep) char *configured = NULL;
+	const char *place = NULL;
+	rpmts ts;
+
+	rpmReadConfigFiles(NULL, NULL);
+	configured = rpmExpand("%{?_dbpath}", NULL);
+	if (configured && *configured == '/' && has_database(in, configured))
+		place = configured;
+	for (size_t i = 0; i < ARRAY_SIZE(usual) && !place; i++)
+		if (has_database(in, usual[i]))
+			place = usual[i];
+	if (!place)
+		return NULL;
+	rpmPushMacro(NULL, "_dbpath", NULL, place, RMIL_CMDLINE);
+	ts = new_set();
+	*last_log = '\0';
+	rpmtsSetRootDir(ts, *in->root.path ? in->root.path : "/");
+	if (rpmtsOpenDB(ts, O_RDONLY) == 0)
+		return ts;
+	send_note("rpm's database in '%s%s' cannot be read: what an upgrade takes away is not known%s%s",
+		in->root.path, place, *last_log ? ": " : "", last_log);
+	return rpmtsFree(ts);
 }
 
 static bool owned_by_others(rpmts ts, const char *path)

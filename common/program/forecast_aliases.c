@@ -137,8 +137,8 @@ static bool is_new(const struct forecast *f, mod_row row)
 	return f->over.origin[row] != ID_NONE || old == ID_NONE || f->was.idx[old] == ID_NONE;
 }
 
-/* Did this name's module win before, with this alias? */
-static void compare_alias(struct forecast *f, const struct side *was, const struct side *is,
+/* Returns whether a module of this name had this alias before. */
+static bool compare_alias(struct forecast *f, const struct side *was, const struct side *is,
 	mod_row row, str_id alias)
 {
 	const char *text = str_of(is->t, alias), *name = name_of(is, row), *lost, *share;
@@ -162,6 +162,7 @@ static void compare_alias(struct forecast *f, const struct side *was, const stru
 		c.others = share;
 		add(f, c);
 	}
+	return had;
 }
 
 static size_t literal(const char *alias)
@@ -251,8 +252,8 @@ int forecast_compare_aliases(struct forecast *f)
 		if (!is_new(f, row))
 			continue;
 		for (uint32_t v = m->values; v < m->softdeps; v++) {
-			compare_alias(f, &was, &is, row, is.t->values[v]);
-			if (f->over.origin[row] != ID_NONE && patterns++ < PATTERNS_MAX)
+			if (!compare_alias(f, &was, &is, row, is.t->values[v]) &&
+				f->over.origin[row] != ID_NONE && patterns++ < PATTERNS_MAX)
 				find_overlaps(f, &is, row, is.t->values[v]);
 		}
 	}

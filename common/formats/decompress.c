@@ -69,6 +69,13 @@ enum codec codec_of(const void *data, size_t len)
 	return CODEC_NONE;
 }
 
+const char *codec_name(enum codec c)
+{
+	static const char *const names[] = {"none", "zstd", "xz", "gzip"};
+
+	return names[c];
+}
+
 /* Make the output at least want bytes large, within the cap. */
 static int out_grow(struct decoder *d, size_t want)
 {

@@ -32,6 +32,7 @@ struct decoder *decoder_new(void);
 void decoder_free(struct decoder *d);
 
 enum codec codec_of(const void *data, size_t len);
+const char *codec_name(enum codec c); /* "zstd", ... */
 /*
  * On 0, *ret points at the decompressed bytes, which d owns until its next use. Otherwise
  * an enumerator above, or -ENOMEM.

@@ -4,6 +4,7 @@
 The modules are built once into the test cache, under a name made of their source and the kernel's version. Packages
 and roots are made anew by each test, in a directory of its own.
 """
+import atexit
 import fcntl
 import hashlib
 import json
@@ -112,13 +113,11 @@ def with_crc(module, symbol, crc):
 class Workshop:
     def __init__(self):
         self.directory = tempfile.mkdtemp(prefix='kmp-depmod-packages-')
+        atexit.register(shutil.rmtree, self.directory, ignore_errors=True)
         self.kver = kernel('version')
         self.real = os.path.join(kernel('path', 'plain'), 'lib/modules', self.kver)
         self.built = build_modules(self.kver)
         self.vermagic = re.search(rb'\0vermagic=([^\0]*)', self.module('kmptest_core'))[1].decode()
-
-    def close(self):
-        shutil.rmtree(self.directory)
 
     def module(self, name):
         return read(os.path.join(self.built, name + '.ko'))

@@ -105,7 +105,7 @@ static void help(void)
 	      "or a directory with modules: what would it do to the kernels, installed below ROOT?\n"
 	      "\n"
 	      "      --kernel KVER      on this kernel; may be given more than once\n"
-	      "      --add FILE|DIR     the same as an operand\n"
+	      "      --add FILE         the same as an operand\n"
 	      "      --remove PATH      as if this module or directory were not there\n"
 	      "      --explain MODULE   why its file wins, what it needs and who needs it\n"
 	      "      --dot              report as a graph for Graphviz\n"

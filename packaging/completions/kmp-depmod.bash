@@ -19,7 +19,7 @@ _kmp_depmod()
 	local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]} root='' moduledir='' i value
 	local options='--dry-run --full --verify --touched-from --root --moduledir --outdir --config --store --jobs
 		--wait --no-sync --keep-directory --errsyms --symvers --filesyms --symbol-prefix --warn --errexit --json
-		--stats --quiet --verbose --version --help
+		--kernel --add --remove --explain --dot --exit-code --stats --quiet --verbose --version --help
 		-n -m -o -C -j -e -E -F -P -w -x -q -v -V -h'
 
 	# "--root=DIR" is three words here
@@ -54,11 +54,20 @@ _kmp_depmod()
 		mapfile -t COMPREPLY < <(compgen -d -W none -- "$cur")
 		return
 		;;
+	--add)
+		compopt -o filenames
+		mapfile -t COMPREPLY < <(compgen -f -- "$cur")
+		return
+		;;
+	--kernel)
+		mapfile -t COMPREPLY < <(compgen -W "$(_kmp_depmod_kernels "$root" "$moduledir")" -- "$cur")
+		return
+		;;
 	-m | --moduledir)
 		mapfile -t COMPREPLY < <(compgen -W 'lib/modules usr/lib/modules' -- "$cur")
 		return
 		;;
-	-j | --jobs | --wait | -P | --symbol-prefix)
+	-j | --jobs | --wait | -P | --symbol-prefix | --remove | --explain)
 		return
 		;;
 	esac
@@ -66,6 +75,8 @@ _kmp_depmod()
 		((COMP_CWORD > 1)) || options+=' --as-depmod'
 		mapfile -t COMPREPLY < <(compgen -W "$options" -- "$cur")
 	else
+		# a dry run takes packages, too
+		case " ${COMP_WORDS[*]} " in *' -n '* | *' --dry-run '*) compopt -o default ;; esac
 		mapfile -t COMPREPLY < <(compgen -W "$(_kmp_depmod_kernels "$root" "$moduledir")" -- "$cur")
 	fi
 }

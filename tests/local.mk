@@ -31,4 +31,5 @@ EXTRA_DIST += \
 include $(srcdir)/tests/unit/local.mk
 include $(srcdir)/tests/system/depmod/local.mk
 include $(srcdir)/tests/system/dpkg/local.mk
+include $(srcdir)/tests/system/packages/local.mk
 include $(srcdir)/tests/system/rpm/local.mk

@@ -10,8 +10,10 @@
 
 #include <fcntl.h>
 #include <limits.h>
+#include <stdatomic.h>
 #include <stdio.h>
 
+#include "base/pool.h"
 #include "formats/modname.h"
 #include "model/merge.h"
 #include "program/dryrun.h"
@@ -419,8 +421,10 @@ static int collect_below(struct dry *d, struct job *j, const struct tables *t, c
 		tables_path(t, m, &b);
 		if (b.err)
 			return b.err;
-		if (b.len < n || memcmp(b.data, path, n) != 0 || (b.len > n && n && b.data[n] != '/'))
-			continue;
+		if (b.len < n || memcmp(b.data, path, n) != 0 ||
+			(b.len > n && n && b.data[n] != '/' &&
+				!(b.data[n] == '.' && str_ends(path, n, ".ko"))))
+			continue; /* a module may be named without its compression */
 		copy = arena_strdup(&d->mem, b.data, b.len);
 		if (!copy)
 			return -ENOMEM;
@@ -521,64 +525,111 @@ static int tie_rows(struct forecast *f, const struct tables *after)
 	return 0;
 }
 
+/* Each index as it is complete: compared with the one on disk, and written below --outdir. */
+struct emission {
+	struct dry *d;
+	struct job *j;
+	int dir; /* the kernel's directory; -1: it is not there */
+	struct publisher *publisher; /* NULL: without --outdir */
+	int err;
+};
+
 static bool differs_on_disk(int dir, enum output_id id, const struct buf *want)
 {
 	_cleanup_(buf_done) struct buf have = {0};
 	_cleanup_(closep) int fd =
 		dir < 0 ? -1 : openat(dir, output_names[id], O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	struct stat st;
 
-	return fd < 0 || fs_read_all(fd, want->len + 1, &have) < 0 || have.len != want->len ||
-	       (have.len && memcmp(have.data, want->data, have.len) != 0);
+	return fd < 0 || fstat(fd, &st) < 0 || (size_t)st.st_size != want->len ||
+	       !buf_reserve(&have, want->len + 1) || fs_read_all(fd, want->len, &have) < 0 ||
+	       have.len != want->len || memcmp(have.data, want->data, have.len) != 0;
 }
 
-static int write_indexes(struct dry *d, struct job *j, const struct outputs *out)
+static int take_index(void *arg, enum output_id id, const struct buf *data)
 {
-	_cleanup_(closep) int dir = update_open_outdir(&j->t, true);
-	struct publish_options o = {.dirfd = dir, .temp_id = (unsigned)getpid()};
-	struct published pub;
-	struct publisher p;
-	int r = 0;
+	struct emission *e = arg;
+	struct prospect *p = &e->j->prospect;
 
-	if (dir < 0) {
-		message(&d->s->m, "'%s': cannot be written to: %s", j->outdir, strerror(-dir));
-		return dir;
-	}
-	publish_begin(&o, &p);
-	for (unsigned i = 0; i < OUT_MAX && r == 0; i++)
-		r = publish_take(&p, i, &out->file[i]);
-	if (r == 0)
-		r = publish_commit(&p, &pub);
-	else
-		publish_abort(&p);
-	if (r < 0)
-		message(&d->s->m, "'%s': the indexes cannot be written: %s", j->outdir, strerror(-r));
-	return r;
+	p->differs[id] = differs_on_disk(e->dir, id, data);
+	p->changes |= p->differs[id];
+	return e->publisher ? publish_take(e->publisher, id, data) : 0;
 }
 
-static int emit_indexes(struct dry *d, struct job *j)
+static int emit_to(struct emission *e)
 {
+	struct job *j = e->j;
 	struct kernel_lists lists = {
 		.builtin = j->has_list[LIST_BUILTIN] ? &j->lists[LIST_BUILTIN] : NULL,
 		.builtin_modinfo = j->has_list[LIST_MODINFO] ? &j->lists[LIST_MODINFO] : NULL,
 	};
-	_cleanup_(outputs_done) struct outputs out = {0};
-	_cleanup_(closep) int dir = -1;
-	struct output_sink sink = {outputs_take, &out};
-	struct target own = j->t_after;
-	int r;
+	struct output_sink sink = {take_index, e};
 
-	if (j->f.cycle)
-		return 0;
-	r = emit(&j->t_after, &j->f.is, &lists, d->s->o->warn, &sink);
-	own.outdir = NULL;
-	dir = update_open_outdir(&own, false);
-	for (unsigned i = 0; i < OUT_MAX && r == 0; i++) {
-		j->prospect.differs[i] = differs_on_disk(dir, i, &out.file[i]);
-		j->prospect.changes |= j->prospect.differs[i];
+	return emit(&j->t_after, &j->f.is, &lists, e->d->s->o->warn, &sink);
+}
+
+static int write_indexes(struct emission *e)
+{
+	_cleanup_(closep) int dir = update_open_outdir(&e->j->t, true);
+	struct publish_options o = {.dirfd = dir, .temp_id = (unsigned)getpid()};
+	struct published pub;
+	struct publisher p;
+	int r = dir;
+
+	if (dir >= 0) {
+		e->publisher = &p;
+		publish_begin(&o, &p);
+		r = emit_to(e);
+		if (r == 0)
+			r = publish_commit(&p, &pub);
+		else
+			publish_abort(&p);
 	}
-	if (r == 0 && j->outdir)
-		r = write_indexes(d, j, &out);
+	if (r < 0)
+		message(&e->d->s->m, "'%s': the indexes cannot be written: %s", e->j->outdir,
+			strerror(-r));
 	return r;
+}
+
+static void emit_indexes(struct emission *e)
+{
+	_cleanup_(closep) int dir = -1;
+	struct target own = e->j->t_after;
+
+	if (e->j->f.cycle)
+		return;
+	own.outdir = NULL;
+	e->dir = dir = update_open_outdir(&own, false);
+	e->err = e->j->outdir ? write_indexes(e) : emit_to(e);
+}
+
+/* Two things that only read what was resolved, at the same time. */
+struct finishing {
+	struct emission e;
+	const struct overlay *o;
+	int err;
+	_Atomic unsigned taken;
+};
+
+static void finish_worker(void *arg, unsigned i)
+{
+	struct finishing *f = arg;
+
+	(void)i;
+	for (unsigned what; (what = atomic_fetch_add(&f->taken, 1)) < 2;) {
+		if (what == 0)
+			emit_indexes(&f->e);
+		else
+			f->err = forecast_compare(&f->e.j->f, f->o);
+	}
+}
+
+static int finish(struct dry *d, struct job *j, const struct overlay *o)
+{
+	struct finishing f = {.e = {.d = d, .j = j, .dir = -1}, .o = o};
+
+	pool_run(MIN(2u, j->t.jobs), finish_worker, &f);
+	return f.e.err ? f.e.err : f.err;
 }
 
 static int run_job(struct dry *d, struct job *j)
@@ -614,9 +665,9 @@ static int run_job(struct dry *d, struct job *j)
 	f->order_before = !j->u.order_err ? &j->u.order : NULL;
 	f->order = j->has_list[LIST_ORDER] ? &j->lists[LIST_ORDER] : NULL;
 	f->builtin = j->has_list[LIST_BUILTIN] ? &j->lists[LIST_BUILTIN] : NULL;
-	r = forecast_make(f, &o);
+	r = forecast_resolve(f);
 	if (r == 0)
-		r = emit_indexes(d, j);
+		r = finish(d, j, &o);
 	j->prospect.kernel = j->kernel;
 	j->prospect.f = f;
 	j->prospect.changes |= f->changes.len || f->cycle;

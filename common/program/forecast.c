@@ -121,7 +121,7 @@ static void no_event(void *arg, const struct event *e)
 	(void)e;
 }
 
-static int set_up(struct forecast *f)
+int forecast_resolve(struct forecast *f)
 {
 	static const struct report silent = {.event = no_event};
 	struct target quiet = *f->t;
@@ -742,12 +742,10 @@ static int trouble_cmp(const void *pa, const void *pb)
 	return c ? c : strcmp(a->subject ? a->subject : "", b->subject ? b->subject : "");
 }
 
-int forecast_make(struct forecast *f, const struct overlay *o)
+int forecast_compare(struct forecast *f, const struct overlay *o)
 {
-	int r = set_up(f);
+	int r = 0;
 
-	if (r < 0)
-		return r;
 	find_vermagic(f);
 	for (mod_row m = 0; m < f->over.t.n.mods; m++)
 		if (f->over.origin[m] != ID_NONE)

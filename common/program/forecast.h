@@ -117,8 +117,12 @@ struct forecast {
 	mod_row *row_of_old;    /* [row of before] -> row of over.t, or ID_NONE */
 };
 
-/* o is what was laid over. 0 or -ENOMEM, -E2BIG. Release with forecast_done() in every case. */
-int forecast_make(struct forecast *f, const struct overlay *o);
+/*
+ * Resolve both tables; then compare them (o is what was laid over). Both return 0, -ENOMEM or
+ * -E2BIG. Release with forecast_done() in every case.
+ */
+int forecast_resolve(struct forecast *f);
+int forecast_compare(struct forecast *f, const struct overlay *o);
 void forecast_done(struct forecast *f);
 bool forecast_breaks(const struct forecast *f);
 
@@ -126,5 +130,5 @@ bool forecast_breaks(const struct forecast *f);
 const struct package *forecast_package(const struct forecast *f, mod_row row);
 /* Which rule lets a win over b, in words; NULL: their order. Lives in f->mem. */
 const char *forecast_rule(struct forecast *f, mod_row won, mod_row lost);
-/* The part of forecast_make() that is about aliases: forecast_aliases.c. 0 or -ENOMEM. */
+/* The part of forecast_compare() that is about aliases: forecast_aliases.c. 0 or -ENOMEM. */
 int forecast_compare_aliases(struct forecast *f);

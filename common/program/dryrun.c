@@ -25,6 +25,8 @@ enum { LIST_ORDER, LIST_BUILTIN, LIST_MODINFO, N_LISTS };
 struct job {
 	const struct kernel *kernel;
 	bool absent; /* the package brings it */
+	bool scanned; /* u is what update_run() said: err */
+	int err;
 	struct target t, t_after;
 	char *outdir;
 	struct update u, u_after; /* the second only with other configuration */
@@ -48,6 +50,7 @@ struct dry {
 	struct kernels absent;
 	struct job *jobs;
 	size_t n;
+	struct job early; /* read while the packages are inspected; its kernel is NULL if none was */
 	struct arena mem;
 };
 
@@ -230,6 +233,11 @@ static int add_job(struct dry *d, const struct kernel *k, bool absent)
 {
 	struct job *j = &d->jobs[d->n++];
 
+	if (d->early.kernel == k) {
+		*j = d->early;
+		d->early = (struct job){0};
+		return 0;
+	}
 	j->kernel = k;
 	j->absent = absent;
 	return session_target(d->s, k, &j->t, &j->outdir);
@@ -466,18 +474,43 @@ static int collect_removed(struct dry *d, struct job *j, const struct tables *t)
 
 /* --- one kernel --- */
 
-static int read_tree(struct dry *d, struct job *j)
+static int scan_tree_of(const struct dry *d, const struct job *j, const struct target *t,
+	struct update *ret)
 {
 	struct update_options o = {.facts_only = true, .full = d->s->o->full,
 		.store_dir = d->s->store_dir, .donor_dir = -1};
-	struct merge_dir end = {0};
-	struct merge_input none = {.dirs = &end};
 	char name[NAME_MAX + 1];
-	int r;
 
 	session_store_name(d->s, j->kernel, name);
 	o.store_name = name;
-	r = update_run(&j->t, &o, &j->u);
+	return update_run(t, &o, ret);
+}
+
+/* Where it is clear which kernel will be asked about, its tree is read at the same time. */
+static int read_early(struct dry *d)
+{
+	const struct session *s = d->s;
+	const char *kver = s->named ? s->o->kernels[0] : s->kernels.n == 1 ? s->kernels.list[0].kver : NULL;
+	const struct kernel *k = kver ? kernel_named(&s->kernels, kver, strlen(kver)) : NULL;
+	int r;
+
+	if (!k)
+		return 0;
+	d->early.kernel = k;
+	r = session_target(s, k, &d->early.t, &d->early.outdir);
+	if (r == 0) {
+		d->early.err = scan_tree_of(d, &d->early, &d->early.t, &d->early.u);
+		d->early.scanned = true;
+	}
+	return r;
+}
+
+static int read_tree(struct dry *d, struct job *j)
+{
+	struct merge_dir end = {0};
+	struct merge_input none = {.dirs = &end};
+	int r = j->scanned ? j->err : scan_tree_of(d, j, &j->t, &j->u);
+
 	if (r == -ENOENT && j->absent) {
 		r = merge_tables(&none, 0, &j->none, &j->none_image);
 		j->u.t = j->none;
@@ -488,7 +521,7 @@ static int read_tree(struct dry *d, struct job *j)
 	j->t_after.conf = vec_data(&d->conf, struct target_conf);
 	j->t_after.n_conf = vec_len(&d->conf, struct target_conf);
 	j->reread = true;
-	r = update_run(&j->t_after, &o, &j->u_after);
+	r = scan_tree_of(d, j, &j->t_after, &j->u_after);
 	if (r == -ENOENT && j->absent) {
 		j->u_after.t = j->none;
 		r = 0;
@@ -728,8 +761,14 @@ static int exit_status(const struct dry *d)
 int dryrun(struct session *s)
 {
 	struct dry d = {.s = s};
-	int r = packages_load(&s->m, &s->root, s->o->packages, (size_t)s->o->n_packages, &d.p);
+	struct inspector inspector;
+	int r = packages_start(&s->m, &s->root, s->o->packages, (size_t)s->o->n_packages, &inspector);
+	int early = r == 0 ? read_early(&d) : 0;
 
+	if (r == 0)
+		r = packages_finish(&s->m, &s->root, &inspector, &d.p);
+	if (r == 0)
+		r = early;
 	if (r == 0)
 		r = collect_conf(&d);
 	if (r == 0)
@@ -747,6 +786,7 @@ int dryrun(struct session *s)
 		r = exit_status(&d);
 	for (size_t i = 0; i < d.n; i++)
 		job_done(&d.jobs[i]);
+	job_done(&d.early);
 	free(d.jobs);
 	kernels_done(&d.absent);
 	buf_done(&d.conf);

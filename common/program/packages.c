@@ -315,29 +315,40 @@ static int follow_links(struct loading *l, const struct root *root)
 	return 0;
 }
 
-int packages_load(struct messages *m, const struct root *root, char *const *operands, size_t n,
-	struct packages *ret)
+int packages_start(struct messages *m, const struct root *root, char *const *operands, size_t n,
+	struct inspector *ret)
 {
 	_cleanup_(buf_done) struct buf path = {0};
-	struct loading l = {.m = m, .p = ret, .fd = -1};
-	int r, status = 0;
-	pid_t pid;
+	int r;
 
-	*ret = (struct packages){0};
+	*ret = (struct inspector){.fd = -1};
 	if (n == 0)
 		return 0;
 	r = inspector_path(&path);
 	if (r == 0)
-		r = spawn(path.data, root, operands, n, &pid, &l.fd);
+		r = spawn(path.data, root, operands, n, &ret->pid, &ret->fd);
 	if (r < 0) {
+		ret->pid = 0;
 		message(m, "'%s': packages cannot be looked into: %s", path.data ? path.data : "",
 			strerror(-r));
-		return r;
 	}
+	return r;
+}
+
+int packages_finish(struct messages *m, const struct root *root, struct inspector *i,
+	struct packages *ret)
+{
+	struct loading l = {.m = m, .p = ret, .fd = i->fd};
+	int r, status = 0;
+
+	*ret = (struct packages){0};
+	if (!i->pid)
+		return 0;
 	r = read_records(&l);
 	close(l.fd);
-	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
+	while (waitpid(i->pid, &status, 0) < 0 && errno == EINTR)
 		;
+	i->pid = 0;
 	if (l.refused)
 		return -EBADMSG;
 	if (r < 0) {

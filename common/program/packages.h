@@ -5,6 +5,8 @@
  * own, inspect-package, which says it in the records of inspect/wire.h.
  */
 
+#include <sys/types.h>
+
 #include "base/arena.h"
 #include "base/fs.h"
 #include "program/messages.h"
@@ -46,12 +48,21 @@ struct packages {
 	struct arena mem;
 };
 
+/* A running inspector. */
+struct inspector {
+	pid_t pid; /* 0: none, there was nothing to inspect */
+	int fd;
+};
+
+/* Start to inspect operands, in another process. 0, or -errno after a message. */
+int packages_start(struct messages *m, const struct root *root, char *const *operands, size_t n,
+	struct inspector *ret);
 /*
- * Inspect operands. Links among their files are followed, to another file of theirs or to one
- * of the root. What is wrong with an operand is told with message(). 0, -EBADMSG after such a
- * message, or -errno. Release with packages_done() in every case.
+ * Take what it found, and wait for its end. Links among the files are followed, to another file
+ * of theirs or to one of the root. What is wrong with an operand is told with message(). 0,
+ * -EBADMSG after such a message, or -errno. Release with packages_done() in every case.
  */
-int packages_load(struct messages *m, const struct root *root, char *const *operands, size_t n,
+int packages_finish(struct messages *m, const struct root *root, struct inspector *i,
 	struct packages *ret);
 void packages_done(struct packages *p);
 

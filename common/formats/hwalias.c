@@ -114,6 +114,8 @@ static bool describe_fields(const struct bus *b, const char *p, struct buf *to)
 		len = (size_t)(end - p);
 		if (len == 0)
 			return false;
+		if (!*end && len > 1 && end[-1] == '*')
+			len--; /* it ends the alias, not the value */
 		if (len == 1 && *p == '*') {
 			/* 8086:* says more than 8086 does */
 			if (!*f->name && joined)

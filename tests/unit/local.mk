@@ -10,6 +10,7 @@ UNIT_TESTS = \
 	tests/unit/test-depmodd \
 	tests/unit/test-elfmod \
 	tests/unit/test-fs \
+	tests/unit/test-hwalias \
 	tests/unit/test-lists \
 	tests/unit/test-mark \
 	tests/unit/test-merge \
@@ -45,6 +46,10 @@ tests_unit_test_elfmod_LDADD = $(unit_ldadd)
 tests_unit_test_fs_SOURCES = tests/unit/test-fs.c tests/unit/unit.h
 tests_unit_test_fs_CFLAGS = $(unit_cflags)
 tests_unit_test_fs_LDADD = $(unit_ldadd)
+
+tests_unit_test_hwalias_SOURCES = tests/unit/test-hwalias.c tests/unit/unit.h
+tests_unit_test_hwalias_CFLAGS = $(unit_cflags)
+tests_unit_test_hwalias_LDADD = $(unit_ldadd)
 
 tests_unit_test_lists_SOURCES = tests/unit/test-lists.c tests/unit/unit.h
 tests_unit_test_lists_CFLAGS = $(unit_cflags)

@@ -162,7 +162,6 @@ static int find_config(const struct target *t, struct kernelinfo *k)
 		return text.err;
 	k->config_path = strdup(path.data);
 	k->decompress = has_line(&text, "CONFIG_MODULE_DECOMPRESS=y");
-	k->sig_force = has_line(&text, "CONFIG_MODULE_SIG_FORCE=y");
 	for (enum codec c = CODEC_ZSTD; c < CODECS; c++)
 		if (has_line(&text, codecs[c]))
 			k->codec = c;

@@ -18,7 +18,6 @@ struct kernelinfo {
 	char *config_path;  /* NULL: not known */
 	bool decompress;    /* CONFIG_MODULE_DECOMPRESS */
 	enum codec codec;   /* CONFIG_MODULE_COMPRESS_* */
-	bool sig_force;     /* CONFIG_MODULE_SIG_FORCE */
 	char *kmod_path;    /* NULL: not known */
 	bool kmod_reads[CODECS];
 };

@@ -63,11 +63,11 @@ def need(*tools):
 # --- modules ---------------------------------------------------------------------------------------------------------------
 
 class Source:
-    """A real kernel's modules, compressed with zstd, in slices that do not overlap."""
+    """A real kernel's modules, in slices that do not overlap."""
 
-    def __init__(self):
+    def __init__(self, variant):
         root, self.kver = (subprocess.run([os.path.join(TESTS, 'lib/kernel'), *words], stdout=subprocess.PIPE, text=True,
-                                          check=True).stdout.strip() for words in (('path', 'zst'), ('version',)))
+                                          check=True).stdout.strip() for words in (('path', variant), ('version',)))
         self.top = os.path.join(root, 'lib/modules', self.kver)
         self.all = sorted(os.path.relpath(os.path.join(at, name), self.top) for at, _, names in os.walk(self.top)
                           for name in names if MODULE.search(name))
@@ -86,7 +86,8 @@ class Source:
                 if os.path.exists(os.path.join(self.top, name))}
 
 
-source = None       # made by main()
+def modules_source(variant='zst'):
+    return Source(variant)
 
 
 # --- systems -----------------------------------------------------------------------------------------------------------------
@@ -295,9 +296,3 @@ def scratch(in_memory=False):
         for point in sorted((p for p in points if p.startswith(directory + '/')), reverse=True):
             subprocess.run(['umount', '-l', point], check=False)
         subprocess.run(['rm', '-rf', '--one-file-system', directory], check=True)
-
-
-def modules_source():
-    global source
-    source = source or Source()
-    return source

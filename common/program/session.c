@@ -346,8 +346,11 @@ static int run_kernel(struct session *s, const struct kernel *k, struct json_obj
 		r = remove_leftovers(s, &t, store);
 		if (r <= 0)
 			res.err = r;
-		if (r == 0)
+		if (r == 0) {
+			if (o.write && s->lock >= 0)
+				heal_mark(s, k->kver); /* nothing is left to heal */
 			return 0; /* not ours: silent */
+		}
 	} else if (res.err == 0 && wants_plan(s)) {
 		r = plan_make(&t, &u, &before, o.check, &res.plan);
 		if (r < 0)

@@ -4,7 +4,7 @@
 Each suite runs in a mount namespace of its own, so that whatever is mounted in a system goes with it.
 
 KMP_TEST_RELEASE   the release (default: bookworm)
-KMP_TEST_MIRROR    where from (default: deb.debian.org)
+KMP_TEST_MIRROR    where from (default: where this system's own packages come from)
 """
 import contextlib
 import glob
@@ -27,7 +27,16 @@ from expected import CACHE, LISTS, MODULE, Expected     # noqa: E402
 from tap import Tap, skip_all                   # noqa: E402
 
 RELEASE = os.environ.get('KMP_TEST_RELEASE', 'bookworm')
-MIRROR = os.environ.get('KMP_TEST_MIRROR', 'http://deb.debian.org/debian')
+
+
+def own_mirror():
+    """The archive that apt is configured for."""
+    listed = subprocess.run(['apt-get', 'indextargets', '--format', '$(REPO_URI)', 'Created-By: Packages'],
+                            stdout=subprocess.PIPE, text=True, check=False).stdout.split()
+    return min(listed, key=len, default='')  # that of the release itself, not of its updates
+
+
+MIRROR = os.environ.get('KMP_TEST_MIRROR') or own_mirror()
 # ours needs the first three, which a minimal system lacks
 INCLUDED = 'kmod,libdeflate0,libjson-c5,zstd'
 SYNC, PROGRAM, DROP_IN = ('usr/libexec/kmp-depmod/dpkg-sync', 'usr/sbin/kmp-depmod', 'usr/libexec/kmp-depmod/depmod')
@@ -118,8 +127,8 @@ def command(*words):
 def image():
     """The minimal system."""
     def make(tree):
-        print(f'# debootstrap {RELEASE} from {MIRROR}', flush=True)
-        command('debootstrap', '--variant=minbase', '--include=' + INCLUDED, RELEASE, tree, MIRROR)
+        print(f'# debootstrap {RELEASE}', flush=True)
+        command('debootstrap', '--variant=minbase', '--include=' + INCLUDED, RELEASE, tree, *([MIRROR] if MIRROR else []))
         shutil.rmtree(os.path.join(tree, 'var/cache/apt'))
         # no service is started in a chroot
         with open(os.path.join(tree, 'usr/sbin/policy-rc.d'), 'w') as out:

@@ -32,6 +32,13 @@ bool host_wants_sync(void)
 	return !s || !str_eq(s, "0");
 }
 
+const char *host_libexecdir(void)
+{
+	const char *s = secure_getenv("KMP_DEPMOD_LIBEXECDIR");
+
+	return s && *s == '/' ? s : LIBEXECDIR;
+}
+
 int host_open_store(const struct root *root, const char *path, bool make)
 {
 	int fd = root_openat(root, path, O_RDONLY | O_DIRECTORY, 0), r = 0;

@@ -13,6 +13,8 @@ char *host_absolute(const char *path);
 unsigned host_processors(unsigned max);
 /* False if the environment switches syncing off, for image builds. */
 bool host_wants_sync(void);
+/* Where the helper programs are: where they were installed, unless the environment says. */
+const char *host_libexecdir(void);
 
 /*
  * Open a directory of facts stores, made if make. Returns a descriptor, -ENOENT if there is

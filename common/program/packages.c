@@ -2,12 +2,12 @@
 #include "config.h"
 
 #include <fcntl.h>
-#include <limits.h>
 #include <spawn.h>
 #include <stdio.h>
 #include <sys/wait.h>
 
 #include "inspect/wire.h"
+#include "program/host.h"
 #include "program/packages.h"
 
 #define LINKS_MAX 8
@@ -16,22 +16,9 @@ extern char **environ;
 
 /* --- the inspector --- */
 
-/* Beside this program where it was built, else where it was installed. */
 static int inspector_path(struct buf *ret)
 {
-	char self[PATH_MAX];
-	ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
-
-	self[MAX(n, 0)] = '\0';
-	if (n > 0 && strrchr(self, '/')) {
-		*strrchr(self, '/') = '\0';
-		buf_printf(ret, "%s/common/inspect/inspect-package", self);
-		if (!ret->err && access(ret->data, X_OK) == 0)
-			return 0;
-		ret->len = 0;
-	}
-	buf_str(ret, LIBEXECDIR "/inspect-package");
-	buf_char(ret, '\0');
+	buf_printf(ret, "%s/inspect-package", host_libexecdir());
 	if (ret->err)
 		return ret->err;
 	return access(ret->data, X_OK) == 0 ? 0 : neg_errno();

@@ -21,6 +21,9 @@ sys.path.insert(0, LIB)
 import tap  # noqa: E402
 
 PROGRAM = os.environ['KMP_DEPMOD']
+BUILT = os.path.join(os.path.dirname(PROGRAM), 'common/inspect')
+if os.path.isdir(BUILT):                # else it is an installed one
+    os.environ['KMP_DEPMOD_LIBEXECDIR'] = BUILT
 CACHE = os.environ.get('KMP_TEST_CACHE') or os.path.join(
     os.environ.get('XDG_CACHE_HOME') or os.path.expanduser('~/.cache'), 'kmp-depmod-tests')
 PACKAGE_TIME = 1_600_000_000

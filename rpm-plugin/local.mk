@@ -33,5 +33,5 @@ CLEANFILES += rpm-plugin/macros.transaction_kmp_depmod
 
 rpm-plugin/macros.transaction_kmp_depmod: rpm-plugin/macros.transaction_kmp_depmod.in Makefile
 	$(AM_V_GEN)$(MKDIR_P) rpm-plugin && \
-		sed 's|@RPM_INTERCEPT@|$(RPM_INTERCEPT)|' $(srcdir)/rpm-plugin/macros.transaction_kmp_depmod.in >$@
+		sed 's|[@]RPM_INTERCEPT@|$(RPM_INTERCEPT)|' $(srcdir)/rpm-plugin/macros.transaction_kmp_depmod.in >$@
 endif

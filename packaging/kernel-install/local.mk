@@ -8,5 +8,5 @@ CLEANFILES += $(kernelinstall_SCRIPTS)
 
 packaging/kernel-install/45-kmp-depmod.install: packaging/kernel-install/45-kmp-depmod.install.in Makefile
 	$(AM_V_GEN)$(MKDIR_P) packaging/kernel-install && \
-		sed 's|@sbindir@|$(sbindir)|' $(srcdir)/packaging/kernel-install/45-kmp-depmod.install.in >$@ && chmod +x $@
+		sed 's|[@]sbindir@|$(sbindir)|' $(srcdir)/packaging/kernel-install/45-kmp-depmod.install.in >$@ && chmod +x $@
 endif

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
-# The unit that heals, enabled where presets rule; and what lies in /var, for systems that ship it empty.
+# The unit that heals; what lies in /var, for systems that ship it empty; and a preset for packages where presets rule.
 
 EXTRA_DIST += \
 	packaging/systemd/90-kmp-depmod.preset \
@@ -11,13 +11,11 @@ if SYSTEMD
 systemdsystemunit_DATA = packaging/systemd/kmp-depmod-heal.service
 tmpfilesdir = $(prefix)/lib/tmpfiles.d
 nodist_tmpfiles_DATA = packaging/systemd/kmp-depmod.conf
-systempresetdir = $(prefix)/lib/systemd/system-preset
-systempreset_DATA = packaging/systemd/90-kmp-depmod.preset
 CLEANFILES += $(systemdsystemunit_DATA) $(nodist_tmpfiles_DATA)
 
 packaging/systemd/kmp-depmod-heal.service: packaging/systemd/kmp-depmod-heal.service.in Makefile
 	$(AM_V_GEN)$(MKDIR_P) packaging/systemd && \
-		sed 's|@sbindir@|$(sbindir)|' $(srcdir)/packaging/systemd/kmp-depmod-heal.service.in >$@
+		sed 's|[@]sbindir@|$(sbindir)|' $(srcdir)/packaging/systemd/kmp-depmod-heal.service.in >$@
 
 packaging/systemd/kmp-depmod.conf: packaging/systemd/kmp-depmod.tmpfiles
 	$(AM_V_GEN)$(MKDIR_P) packaging/systemd && cp $(srcdir)/packaging/systemd/kmp-depmod.tmpfiles $@

@@ -13,6 +13,8 @@ struct digest {
 };
 
 struct digest digest_bytes(const void *data, size_t len);
+/* Of all bytes from here to the end of a file. 0 or -errno. */
+int digest_file(int fd, struct digest *ret);
 /* One digest of two: for lists of contents. Order matters. */
 struct digest digest_join(struct digest a, struct digest b);
 /* 64 bits, for hash tables and checksums. */

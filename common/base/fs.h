@@ -33,6 +33,8 @@ int root_realpath(const struct root *root, const char *path, char **ret);
 /* Make a directory and its missing parents, each with mode. An existing one is success. */
 int root_mkdirs(const struct root *root, const char *path, mode_t mode);
 
+/* Do the bytes from here to the end of fd equal these n? 1, 0, or -errno. */
+int fs_same_bytes(int fd, const void *data, size_t n);
 /* Read all that is left of fd, up to max bytes: -EFBIG beyond. Appends to b. */
 int fs_read_all(int fd, size_t max, struct buf *b);
 /* Read a small text or list below the root. -ENOENT if it is missing. Appends to b. */

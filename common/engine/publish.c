@@ -35,7 +35,6 @@ static void temp_name(char to[64], enum output_id id, unsigned temp_id)
 static bool same_on_disk(int dirfd, enum output_id id, const struct stat *st,
 	const struct store_head *known, const struct buf *want, struct digest digest)
 {
-	_cleanup_(buf_done) struct buf have = {0};
 	_cleanup_(closep) int fd = -1;
 	struct stamp stamp = stamp_of(st);
 
@@ -45,9 +44,7 @@ static bool same_on_disk(int dirfd, enum output_id id, const struct stat *st,
 		stamp_eq(&known->outputs[id].stamp, &stamp))
 		return digest_eq(known->outputs[id].digest, digest);
 	fd = openat(dirfd, output_names[id], O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
-	if (fd < 0 || fs_read_all(fd, want->len + 1, &have) < 0 || have.len != want->len)
-		return false;
-	return have.len == 0 || memcmp(have.data, want->data, have.len) == 0;
+	return fd >= 0 && fs_same_bytes(fd, want->data, want->len) > 0;
 }
 
 /* A set-group-id directory gives a file its own group; where owners cannot be set, so be it. */
@@ -289,8 +286,8 @@ bool published_intact(int dirfd, const struct store_head *known, int64_t newest_
 		return false;
 	for (unsigned i = 0; i < OUT_MAX; i++) {
 		const struct store_output *k = &known->outputs[i];
-		_cleanup_(buf_done) struct buf have = {0};
 		_cleanup_(closep) int fd = -1;
+		struct digest digest;
 		struct stamp stamp;
 		struct stat st;
 
@@ -302,8 +299,7 @@ bool published_intact(int dirfd, const struct store_head *known, int64_t newest_
 		if (!k->racy)
 			continue;
 		fd = openat(dirfd, output_names[i], O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
-		if (fd < 0 || fs_read_all(fd, (size_t)st.st_size + 1, &have) < 0 ||
-			!digest_eq(digest_bytes(have.data, have.len), k->digest))
+		if (fd < 0 || digest_file(fd, &digest) < 0 || !digest_eq(digest, k->digest))
 			return false;
 	}
 	return true;

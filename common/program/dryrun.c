@@ -569,14 +569,12 @@ struct emission {
 
 static bool differs_on_disk(int dir, enum output_id id, const struct buf *want)
 {
-	_cleanup_(buf_done) struct buf have = {0};
 	_cleanup_(closep) int fd =
 		dir < 0 ? -1 : openat(dir, output_names[id], O_RDONLY | O_NONBLOCK | O_CLOEXEC);
 	struct stat st;
 
 	return fd < 0 || fstat(fd, &st) < 0 || (size_t)st.st_size != want->len ||
-	       !buf_reserve(&have, want->len + 1) || fs_read_all(fd, want->len, &have) < 0 ||
-	       have.len != want->len || memcmp(have.data, want->data, have.len) != 0;
+	       fs_same_bytes(fd, want->data, want->len) <= 0;
 }
 
 static int take_index(void *arg, enum output_id id, const struct buf *data)

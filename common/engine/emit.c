@@ -1,11 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Each file has one small writer. Keys of the .bin files are sorted by counting, since most
- * are strings of the table, whose ids are in order; only aliases that change when '-' turns
- * to '_' are sorted by comparing.
+ * Each file has one small writer. Those that share what they prepare are one task, and tasks
+ * run side by side: each writes into a buffer of its own, and what it has to report is kept
+ * until all are done. Keys of the .bin files are sorted by counting, since most are strings
+ * of the table, whose ids are in order; only aliases that change when '-' turns to '_' are
+ * sorted by comparing.
  */
 
+#include <stdatomic.h>
+
 #include "base/arena.h"
+#include "base/pool.h"
 #include "engine/emit.h"
 #include "formats/lists.h"
 #include "formats/modname.h"
@@ -36,15 +41,17 @@ const bool output_is_text[OUT_MAX] = {
 	[OUT_DEVNAME] = true,
 };
 
+/* One task at work. */
 struct emitting {
-	const struct target *target;
 	const struct resolved *r;
 	const struct tables *t;
+	const struct kernel_lists *lists;
 	const struct output_sink *sink;
-	struct buf out;  /* the file being made; its memory serves all of them */
-	struct buf deps; /* modules.dep, kept: its lines are the values of modules.dep.bin */
-	uint32_t *line; /* [idx] where its line of modules.dep starts; one more, the end */
 	bool warn_duplicates;
+	struct buf out;    /* the file being made; its memory serves all of the task's */
+	struct buf events; /* struct event */
+	struct arena text; /* of the events */
+	int err;
 };
 
 static const struct mod *mod_at(const struct emitting *e, mod_idx i)
@@ -56,6 +63,20 @@ static void add_str(struct emitting *e, struct buf *b, str_id s)
 {
 	buf_add(b, str_of(e->t, s), str_len(e->t, s));
 }
+
+static char *put(char *to, const char *s, size_t n)
+{
+	memcpy(to, s, n);
+	return to + n;
+}
+
+static char *put_str(const struct emitting *e, char *to, str_id s)
+{
+	return put(to, str_of(e->t, s), str_len(e->t, s));
+}
+
+/* Put a constant string, its length known at compile time. */
+#define put_lit(to, s) put((to), "" s, sizeof(s) - 1)
 
 /* Hand over a complete file. */
 static int give(struct emitting *e, enum output_id id, struct buf *b)
@@ -74,33 +95,87 @@ static int give_index(struct emitting *e, enum output_id id, const struct trie_e
 	return r ? r : give(e, id, &e->out);
 }
 
+static const char *keep_text(struct emitting *e, const char *s)
+{
+	const char *copy = s ? arena_strdup(&e->text, s, strlen(s)) : NULL;
+
+	if (s && !copy)
+		e->events.err = -ENOMEM;
+	return copy;
+}
+
 static void tell(struct emitting *e, enum event_kind kind, const char *path, const char *detail)
 {
-	report_event(e->target->report, .kind = kind, .kver = e->target->kver, .path = path,
-		.detail = detail);
+	struct event event = {.kind = kind, .path = keep_text(e, path),
+		.detail = keep_text(e, detail)};
+
+	buf_add(&e->events, &event, sizeof(event));
 }
 
 /* --- dependencies --- */
 
-static int emit_dep(struct emitting *e)
+/* The modules' paths one behind another: path i is [at[i], at[i + 1]) of text. */
+struct paths {
+	struct buf text;
+	uint32_t *at;
+};
+
+static void paths_done(struct paths *p)
 {
-	struct buf *b = &e->deps;
+	buf_done(&p->text);
+	free(p->at);
+}
 
+static int all_paths(const struct emitting *e, struct paths *ret)
+{
+	ret->at = malloc(((size_t)e->r->n + 1) * sizeof(*ret->at));
+	if (!ret->at)
+		return -ENOMEM;
 	for (mod_idx i = 0; i < e->r->n; i++) {
-		struct id_range d = resolved_deps(e->r, i);
-
-		e->line[i] = (uint32_t)b->len;
-		tables_path(e->t, e->r->row[i], b);
-		buf_char(b, ':');
-		for (uint32_t k = 0; k < d.n; k++) {
-			buf_char(b, ' ');
-			tables_path(e->t, e->r->row[d.ids[k]], b);
-		}
-		buf_char(b, '\n');
-		if (b->len > INT32_MAX)
+		ret->at[i] = (uint32_t)ret->text.len;
+		tables_path(e->t, e->r->row[i], &ret->text);
+		if (ret->text.len > INT32_MAX)
 			return -EFBIG;
 	}
-	e->line[e->r->n] = (uint32_t)b->len;
+	ret->at[e->r->n] = (uint32_t)ret->text.len;
+	return ret->text.err;
+}
+
+static char *put_path(const struct paths *p, char *to, mod_idx i)
+{
+	return put(to, p->text.data + p->at[i], p->at[i + 1] - p->at[i]);
+}
+
+/* line[]: where each module's line starts, and the end. The text is kept in b. */
+static int emit_dep(struct emitting *e, struct buf *b, uint32_t *line)
+{
+	_cleanup_(paths_done) struct paths paths = {0};
+	int r = all_paths(e, &paths);
+	uint64_t size = 0;
+	char *to;
+
+	for (mod_idx i = 0; i < e->r->n && r == 0; i++) {
+		struct id_range d = resolved_deps(e->r, i);
+
+		line[i] = (uint32_t)size;
+		size += paths.at[i + 1] - paths.at[i] + 2;
+		for (uint32_t k = 0; k < d.n; k++)
+			size += paths.at[d.ids[k] + 1] - paths.at[d.ids[k]] + 1;
+		r = size > INT32_MAX ? -EFBIG : 0;
+	}
+	if (r < 0)
+		return r;
+	line[e->r->n] = (uint32_t)size;
+	to = buf_reserve(b, size);
+	for (mod_idx i = 0; i < e->r->n && to; i++) {
+		struct id_range d = resolved_deps(e->r, i);
+
+		to = put_lit(put_path(&paths, to, i), ":");
+		for (uint32_t k = 0; k < d.n; k++)
+			to = put_path(&paths, put_lit(to, " "), d.ids[k]);
+		to = put_lit(to, "\n");
+	}
+	b->len = to ? size : 0;
 	return give(e, OUT_DEP, b);
 }
 
@@ -112,11 +187,11 @@ static bool usable_key(struct emitting *e, const char *key, size_t len)
 	return false;
 }
 
-static int emit_dep_bin(struct emitting *e)
+/* The values of modules.dep.bin are the lines of modules.dep. */
+static int emit_dep_bin(struct emitting *e, const char *lines, const uint32_t *line)
 {
 	_cleanup_(freep) mod_idx *by_name = malloc((e->t->n.strings + 1) * sizeof(*by_name));
-	_cleanup_(freep) struct trie_entry *entries = calloc(e->r->n + 1, sizeof(*entries));
-	const char *lines = e->deps.data;
+	_cleanup_(freep) struct trie_entry *entries = malloc((e->r->n + 1) * sizeof(*entries));
 	size_t n = 0;
 
 	if (!by_name || !entries)
@@ -132,32 +207,57 @@ static int emit_dep_bin(struct emitting *e)
 		entries[n++] = (struct trie_entry){
 			.key = str_of(e->t, s),
 			.key_len = str_len(e->t, s),
-			.value = lines + e->line[i],
-			.value_len = e->line[i + 1] - e->line[i] - 1,
+			.value = lines + line[i],
+			.value_len = line[i + 1] - line[i] - 1,
 			.priority = i,
 		};
 	}
 	return give_index(e, OUT_DEP_BIN, entries, n);
 }
 
+static int emit_dependencies(struct emitting *e)
+{
+	_cleanup_(freep) uint32_t *line = malloc(((size_t)e->r->n + 1) * sizeof(*line));
+	_cleanup_(buf_done) struct buf deps = {0};
+	int r = line ? emit_dep(e, &deps, line) : -ENOMEM;
+
+	return r ? r : emit_dep_bin(e, deps.data, line);
+}
+
 /* --- aliases --- */
+
+static uint64_t aliases_size(const struct emitting *e)
+{
+	uint64_t size = 0;
+
+	for (mod_idx i = 0; i < e->r->n; i++) {
+		const struct mod *m = mod_at(e, i);
+
+		size += (m->softdeps - m->values) * (sizeof("alias  \n") - 1 + str_len(e->t, m->name));
+		for (uint32_t v = m->values; v < m->softdeps; v++)
+			size += str_len(e->t, e->t->values[v]);
+	}
+	return size;
+}
 
 static int emit_alias(struct emitting *e)
 {
 	struct buf *b = &e->out;
+	char *to;
 
 	buf_lit(b, "# Aliases extracted from modules themselves.\n");
-	for (mod_idx i = 0; i < e->r->n; i++) {
+	to = buf_reserve(b, aliases_size(e));
+	for (mod_idx i = 0; i < e->r->n && to; i++) {
 		const struct mod *m = mod_at(e, i);
 
 		for (uint32_t v = m->values; v < m->softdeps; v++) {
-			buf_lit(b, "alias ");
-			add_str(e, b, e->t->values[v]);
-			buf_char(b, ' ');
-			add_str(e, b, m->name);
-			buf_char(b, '\n');
+			to = put_str(e, put_lit(to, "alias "), e->t->values[v]);
+			to = put_str(e, put_lit(to, " "), m->name);
+			to = put_lit(to, "\n");
 		}
 	}
+	if (to)
+		b->len = (size_t)(to - b->data);
 	return give(e, OUT_ALIAS, b);
 }
 
@@ -207,43 +307,46 @@ static struct alias_ref *sorted_aliases(const struct emitting *e, size_t *ret_n)
 }
 
 struct alias_lists {
-	struct buf same;    /* struct trie_entry: keys as they are, sorted */
-	struct buf changed; /* struct trie_entry: normalised keys, not sorted */
+	struct alias_ref *same; /* keys as they are, sorted */
+	size_t n_same;
+	struct buf changed; /* struct trie_entry: normalised keys */
 	struct arena keys;
 };
 
 static void alias_lists_done(struct alias_lists *l)
 {
-	buf_done(&l->same);
+	free(l->same);
 	buf_done(&l->changed);
 	arena_done(&l->keys);
 }
 
+static struct trie_entry alias_entry(const struct emitting *e, struct alias_ref ref)
+{
+	str_id name = mod_at(e, ref.mod)->name;
+
+	return (struct trie_entry){.key = str_of(e->t, ref.alias), .key_len = str_len(e->t, ref.alias),
+		.value = str_of(e->t, name), .value_len = str_len(e->t, name), .priority = ref.mod};
+}
+
 static int add_alias(struct emitting *e, struct alias_lists *l, struct alias_ref ref)
 {
-	const char *alias = str_of(e->t, ref.alias);
-	const struct mod *m = mod_at(e, ref.mod);
-	struct trie_entry entry = {.key = alias, .key_len = str_len(e->t, ref.alias),
-		.value = str_of(e->t, m->name), .value_len = str_len(e->t, m->name),
-		.priority = ref.mod};
+	struct trie_entry entry = alias_entry(e, ref);
 	char key[ALIAS_MAX + 1];
 	size_t len;
-	int r;
+	int r = ALIAS_SAME;
 
-	if (alias_is_plain(alias, entry.key_len)) {
-		buf_add(&l->same, &entry, sizeof(entry));
-		return l->same.err;
+	if (!alias_is_plain(entry.key, entry.key_len)) {
+		if (!usable_key(e, entry.key, entry.key_len))
+			return 0;
+		r = alias_normalise(entry.key, entry.key_len, key, &len);
 	}
-	if (!usable_key(e, alias, entry.key_len))
-		return 0;
-	r = alias_normalise(alias, entry.key_len, key, &len);
 	if (r == ALIAS_UNBALANCED) {
-		tell(e, EVENT_ALIAS_BRACKETS, str_of(e->t, m->name), alias);
+		tell(e, EVENT_ALIAS_BRACKETS, entry.value, entry.key);
 		return 0;
 	}
 	if (r == ALIAS_SAME) {
-		buf_add(&l->same, &entry, sizeof(entry));
-		return l->same.err;
+		l->same[l->n_same++] = ref;
+		return 0;
 	}
 	entry.key = arena_strdup(&l->keys, key, len);
 	entry.key_len = (uint32_t)len;
@@ -251,27 +354,47 @@ static int add_alias(struct emitting *e, struct alias_lists *l, struct alias_ref
 	return entry.key ? l->changed.err : -ENOMEM;
 }
 
-/* Put the changed aliases at their places among the others. */
-static int merge_aliases(struct alias_lists *l, struct buf *ret)
+/* How many of the unchanged ones from here on come before a changed one. */
+static size_t n_before(const struct emitting *e, const struct alias_ref *same, size_t n,
+	const struct trie_entry *changed)
 {
-	const struct trie_entry *a = vec_data(&l->same, struct trie_entry);
-	const struct trie_entry *b = vec_data(&l->changed, struct trie_entry);
-	size_t na = vec_len(&l->same, struct trie_entry);
-	size_t nb = vec_len(&l->changed, struct trie_entry);
+	size_t lo = 0;
+
+	while (lo < n) {
+		size_t mid = lo + (n - lo) / 2;
+		struct trie_entry at = alias_entry(e, same[mid]);
+
+		if (entry_cmp(&at, changed) <= 0)
+			lo = mid + 1;
+		else
+			n = mid;
+	}
+	return lo;
+}
+
+/* All entries, the changed aliases at their places among the others. */
+static int merge_aliases(const struct emitting *e, const struct alias_lists *l, struct buf *ret)
+{
+	struct trie_entry *b = vec_data(&l->changed, struct trie_entry), *to;
+	size_t nb = vec_len(&l->changed, struct trie_entry), a = 0;
 
 	if (nb)
-		qsort(l->changed.data, nb, sizeof(*b), entry_cmp);
-	buf_reserve(ret, (na + nb + 1) * sizeof(*a));
-	while (na > 0 || nb > 0) {
-		bool first = nb == 0 || (na > 0 && entry_cmp(a, b) <= 0);
+		qsort(b, nb, sizeof(*b), entry_cmp);
+	if (!buf_reserve(ret, (l->n_same + nb + 1) * sizeof(*b)))
+		return ret->err;
+	to = vec_data(ret, struct trie_entry);
+	for (size_t i = 0; i <= nb; i++) {
+		size_t run = l->n_same - a;
 
-		buf_add(ret, first ? a : b, sizeof(*a));
-		if (first)
-			a++, na--;
-		else
-			b++, nb--;
+		if (i < nb)
+			run = n_before(e, l->same + a, run, &b[i]);
+		for (; run > 0; run--)
+			*to++ = alias_entry(e, l->same[a++]);
+		if (i < nb)
+			*to++ = b[i];
 	}
-	return ret->err;
+	ret->len = (l->n_same + nb) * sizeof(*b);
+	return 0;
 }
 
 static void report_twice(struct emitting *e, const struct trie_entry *v, size_t n)
@@ -290,18 +413,16 @@ static int emit_alias_bin(struct emitting *e)
 {
 	_cleanup_(alias_lists_done) struct alias_lists l = {0};
 	_cleanup_(buf_done) struct buf all = {0};
-	_cleanup_(freep) struct alias_ref *refs = NULL;
 	size_t n;
 	int r = 0;
 
-	refs = sorted_aliases(e, &n);
-	if (!refs)
+	l.same = sorted_aliases(e, &n);
+	if (!l.same)
 		return -ENOMEM;
-	buf_reserve(&l.same, (n + 1) * sizeof(struct trie_entry));
 	for (size_t i = 0; i < n && r == 0; i++)
-		r = add_alias(e, &l, refs[i]);
+		r = add_alias(e, &l, l.same[i]); /* those that stay move up to the front */
 	if (r == 0)
-		r = merge_aliases(&l, &all);
+		r = merge_aliases(e, &l, &all);
 	if (r < 0)
 		return r;
 	if (e->warn_duplicates)
@@ -345,6 +466,15 @@ static int emit_weakdep(struct emitting *e)
 	buf_lit(&e->out,
 		"# Weak dependencies extracted from modules themselves.\n");
 	return emit_values(e, OUT_WEAKDEP, "weakdep");
+}
+
+static int emit_aliases(struct emitting *e)
+{
+	int r = emit_alias(e);
+
+	r = r ? r : emit_alias_bin(e);
+	r = r ? r : emit_softdep(e);
+	return r ? r : emit_weakdep(e);
 }
 
 static int emit_devname(struct emitting *e)
@@ -413,32 +543,38 @@ static int emit_symbols(struct emitting *e, const struct symbol_ref *refs, size_
 	_cleanup_(freep) uint32_t *order = malloc((n + 1) * sizeof(*order));
 	uint32_t start[SYMBOL_BUCKETS + 1] = {0};
 	struct buf *b = &e->out;
+	uint64_t size = 0;
+	char *to;
 
 	if (!order)
 		return -ENOMEM;
-	for (size_t i = 0; i < n; i++)
+	for (size_t i = 0; i < n; i++) {
 		start[refs[i].bucket + 1]++;
+		size += sizeof("alias symbol: \n") - 1 + refs[i].len +
+			str_len(e->t, mod_at(e, refs[i].owner)->name);
+	}
 	for (unsigned k = 0; k < SYMBOL_BUCKETS; k++)
 		start[k + 1] += start[k];
 	for (size_t i = 0; i < n; i++)
 		order[start[refs[i].bucket]++] = (uint32_t)i;
 	buf_lit(b, "# Aliases for symbols, used by symbol_request().\n");
-	for (size_t i = 0; i < n; i++) {
+	to = buf_reserve(b, size);
+	for (size_t i = 0; i < n && to; i++) {
 		const struct symbol_ref *s = &refs[order[i]];
 
-		buf_lit(b, "alias symbol:");
-		buf_add(b, s->name, s->len);
-		buf_char(b, ' ');
-		add_str(e, b, mod_at(e, s->owner)->name);
-		buf_char(b, '\n');
+		to = put(put_lit(to, "alias symbol:"), s->name, s->len);
+		to = put_str(e, put_lit(to, " "), mod_at(e, s->owner)->name);
+		to = put_lit(to, "\n");
 	}
+	if (to)
+		b->len = (size_t)(to - b->data);
 	return give(e, OUT_SYMBOLS, b);
 }
 
 static int emit_symbols_bin(struct emitting *e, const struct symbol_ref *refs, size_t n)
 {
 	static const char prefix[] = "symbol:";
-	_cleanup_(freep) struct trie_entry *entries = calloc(n + 1, sizeof(*entries));
+	_cleanup_(freep) struct trie_entry *entries = malloc((n + 1) * sizeof(*entries));
 	_cleanup_(freep) char *keys = NULL;
 	size_t size = 1, used = 0;
 	char *at;
@@ -464,7 +600,7 @@ static int emit_symbols_bin(struct emitting *e, const struct symbol_ref *refs, s
 	return give_index(e, OUT_SYMBOLS_BIN, entries, used);
 }
 
-static int emit_both_symbols(struct emitting *e)
+static int emit_symbol_files(struct emitting *e)
 {
 	_cleanup_(freep) struct symbol_ref *refs = NULL;
 	size_t n;
@@ -564,9 +700,10 @@ static int write_builtin(struct builtin *b, enum output_id id)
 }
 
 /* Without the kernel's list the index is a file of 0 bytes. */
-static int emit_builtin(struct emitting *e, const struct buf *list)
+static int emit_builtin(struct emitting *e)
 {
 	_cleanup_(builtin_done) struct builtin b = {.e = e};
+	const struct buf *list = e->lists->builtin;
 	int r;
 
 	if (!list)
@@ -575,9 +712,10 @@ static int emit_builtin(struct emitting *e, const struct buf *list)
 	return r ? r : write_builtin(&b, OUT_BUILTIN_BIN);
 }
 
-static int emit_builtin_alias(struct emitting *e, const struct buf *list)
+static int emit_builtin_alias(struct emitting *e)
 {
 	_cleanup_(builtin_done) struct builtin b = {.e = e};
+	const struct buf *list = e->lists->builtin_modinfo;
 	int r;
 
 	if (!list)
@@ -586,27 +724,82 @@ static int emit_builtin_alias(struct emitting *e, const struct buf *list)
 	return r ? r : write_builtin(&b, OUT_BUILTIN_ALIAS_BIN);
 }
 
+/* --- all of it --- */
+
+enum task {
+	TASK_DEPENDENCIES,
+	TASK_ALIASES,
+	TASK_SYMBOLS,
+	TASK_BUILTIN,
+	TASK_BUILTIN_ALIAS,
+	TASK_DEVNAME,
+	TASK_MAX,
+};
+
+static int (*const writers[TASK_MAX])(struct emitting *e) = {
+	[TASK_DEPENDENCIES] = emit_dependencies,
+	[TASK_ALIASES] = emit_aliases,
+	[TASK_SYMBOLS] = emit_symbol_files,
+	[TASK_BUILTIN] = emit_builtin,
+	[TASK_BUILTIN_ALIAS] = emit_builtin_alias,
+	[TASK_DEVNAME] = emit_devname,
+};
+
+/* The longest ones first: two threads then end at about the same time. */
+static const enum task agenda[TASK_MAX] = {TASK_ALIASES, TASK_SYMBOLS, TASK_DEPENDENCIES,
+	TASK_BUILTIN, TASK_BUILTIN_ALIAS, TASK_DEVNAME};
+
+struct emission {
+	struct emitting task[TASK_MAX];
+	_Atomic unsigned taken;
+	_Atomic bool failed;
+};
+
+static void emit_worker(void *arg, unsigned i)
+{
+	struct emission *em = arg;
+
+	(void)i;
+	for (unsigned at; (at = atomic_fetch_add(&em->taken, 1)) < TASK_MAX && !em->failed;) {
+		struct emitting *e = &em->task[agenda[at]];
+
+		e->err = writers[agenda[at]](e);
+		buf_done(&e->out);
+		if (e->err)
+			em->failed = true;
+	}
+}
+
+/* What the tasks had to say, in the order of the files. */
+static int report_events(const struct target *t, struct emission *em)
+{
+	int r = 0;
+
+	for (enum task k = 0; k < TASK_MAX; k++) {
+		struct emitting *e = &em->task[k];
+		struct event *event = vec_data(&e->events, struct event);
+
+		for (size_t i = 0; i < vec_len(&e->events, struct event); i++) {
+			event[i].kver = t->kver;
+			t->report->event(t->report->arg, &event[i]);
+		}
+		r = r ? r : e->err ? e->err : e->events.err;
+		buf_done(&e->events);
+		arena_done(&e->text);
+	}
+	return r;
+}
+
 int emit(const struct target *target, const struct resolved *r, const struct kernel_lists *lists,
 	bool warn_duplicates, const struct output_sink *sink)
 {
-	_cleanup_(freep) uint32_t *line = calloc((size_t)r->n + 1, sizeof(*line));
-	struct emitting e = {.target = target, .r = r, .t = r->t, .sink = sink, .line = line,
-		.warn_duplicates = warn_duplicates};
-	static int (*const writers[])(struct emitting *) = {emit_dep, emit_dep_bin, emit_alias,
-		emit_alias_bin, emit_softdep, emit_weakdep, emit_both_symbols};
-	int err = line ? 0 : -ENOMEM;
+	struct emission em = {0};
 
-	for (size_t i = 0; i < ARRAY_SIZE(writers) && err == 0; i++)
-		err = writers[i](&e);
-	if (err == 0)
-		err = emit_builtin(&e, lists->builtin);
-	if (err == 0)
-		err = emit_builtin_alias(&e, lists->builtin_modinfo);
-	if (err == 0)
-		err = emit_devname(&e);
-	buf_done(&e.out);
-	buf_done(&e.deps);
-	return err;
+	for (enum task k = 0; k < TASK_MAX; k++)
+		em.task[k] = (struct emitting){.r = r, .t = r->t, .lists = lists, .sink = sink,
+			.warn_duplicates = warn_duplicates};
+	pool_run(MIN(target->jobs, TASK_DEVNAME), emit_worker, &em);
+	return report_events(target, &em);
 }
 
 int outputs_take(void *outputs, enum output_id id, const struct buf *data)

@@ -25,7 +25,10 @@ enum output_id {
 extern const char *const output_names[OUT_MAX]; /* "modules.dep", ... */
 extern const bool output_is_text[OUT_MAX];
 
-/* Takes each file as it is complete. A result other than 0 ends emit(), which returns it. */
+/*
+ * Takes each file as it is complete, on any thread and perhaps several files at once. A
+ * result other than 0 ends emit(), which returns it.
+ */
 struct output_sink {
 	int (*take)(void *arg, enum output_id id, const struct buf *data);
 	void *arg;
@@ -43,8 +46,9 @@ struct kernel_lists {
 };
 
 /*
- * Give the sink all files, in the order of enum output_id. warn_duplicates reports keys that
- * are twice in an index (-w). Returns 0, what the sink said, -ENOMEM, or -EFBIG (an index
+ * Give the sink all files, in any order, on up to target->jobs threads; what there is to
+ * report is said by the calling one, in the order of enum output_id. warn_duplicates reports
+ * keys that are twice in an index (-w). Returns 0, what the sink said, -ENOMEM, or -EFBIG (an index
  * beyond what its format can address).
  */
 int emit(const struct target *target, const struct resolved *r, const struct kernel_lists *lists,

@@ -246,28 +246,29 @@ int publish_take(void *publisher, enum output_id id, const struct buf *data)
 	}
 	/* found now, while all old files are in place */
 	r = r == 0 && S_ISDIR(st.st_mode) ? -EISDIR : write_temp(p->o, id, data, &p->fds[id]);
-	if (r < 0) {
-		p->pub.failed = id;
-		return r;
-	}
-	p->pub.written[id] = true;
-	p->pub.n_written++;
-	return 0;
+	p->pub.written[id] = r == 0;
+	p->failed[id] = r < 0;
+	return r;
 }
 
 void publish_abort(struct publisher *p)
 {
-	for (unsigned i = 0; i < OUT_MAX; i++) {
+	for (unsigned i = OUT_MAX; i-- > 0;) {
 		closep(&p->fds[i]);
 		p->fds[i] = -1;
+		if (p->failed[i])
+			p->pub.failed = i;
 	}
 	remove_temps(p->o, &p->pub);
 }
 
 int publish_commit(struct publisher *p, struct published *ret)
 {
-	int r = sync_and_close(p);
+	int r;
 
+	for (unsigned i = 0; i < OUT_MAX; i++)
+		p->pub.n_written += p->pub.written[i];
+	r = sync_and_close(p);
 	if (r == 0)
 		r = rename_all(p->o, &p->pub);
 	if (r < 0)

@@ -35,6 +35,7 @@ struct publisher {
 	int fds[OUT_MAX];
 	struct digest digests[OUT_MAX];
 	struct stamp stamps[OUT_MAX]; /* of the files as they were written, or found to be right */
+	bool failed[OUT_MAX];
 	struct published pub;
 };
 

@@ -347,9 +347,9 @@ static int emit_and_publish(struct run *run, int outdir)
 	r = emit_to(run, &sink);
 	lap(run, PHASE_EMIT);
 	if (r != 0) {
+		publish_abort(&p);
 		if (p.pub.failed < OUT_MAX)
 			report_output(run, p.pub.failed, r);
-		publish_abort(&p);
 		return r;
 	}
 	r = publish_commit(&p, &u->pub);

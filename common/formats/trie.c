@@ -25,6 +25,7 @@
 #define PREFIX 0x80000000u
 #define VALUES 0x40000000u
 #define CHILDREN 0x20000000u
+#define NODE_GUESS 40u /* bytes for a key beside its own and its value's, in kernels' indexes */
 #define DEPTH_MAX 8192u /* of nodes: ten times a kernel's longest symbol name, and no stack's end */
 
 struct writer {
@@ -150,13 +151,18 @@ int trie_write(const struct trie_entry *entries, size_t n, struct buf *out)
 {
 	_cleanup_(freep) uint32_t *common = malloc((n + 1) * sizeof(*common));
 	struct writer w = {.e = entries, .common = common, .out = out, .start = out->len};
+	size_t guess = 12;
 	uint32_t root;
 
 	if (!common)
 		return -ENOMEM;
 	common[0] = 0;
-	for (size_t i = 1; i < n; i++)
-		common[i] = common_length(&entries[i - 1], &entries[i]);
+	for (size_t i = 0; i < n; i++) {
+		if (i > 0)
+			common[i] = common_length(&entries[i - 1], &entries[i]);
+		guess += entries[i].key_len - common[i] + entries[i].value_len + NODE_GUESS;
+	}
+	buf_reserve(out, guess); /* often enough: moving what is written costs as much as writing it */
 	buf_be32(out, TRIE_MAGIC);
 	buf_be32(out, TRIE_VERSION);
 	buf_be32(out, 0);

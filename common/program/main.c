@@ -23,6 +23,7 @@ static void keep_pages(void)
 	mallopt(M_MMAP_THRESHOLD, 4 << 20);
 	mallopt(M_TRIM_THRESHOLD, 256 << 20);
 	mallopt(M_TOP_PAD, 1 << 20);
+	mallopt(M_ARENA_MAX, 1); /* what one thread freed serves the others */
 #endif
 }
 

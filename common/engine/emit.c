@@ -752,7 +752,6 @@ static const enum task agenda[TASK_MAX] = {TASK_ALIASES, TASK_SYMBOLS, TASK_DEPE
 struct emission {
 	struct emitting task[TASK_MAX];
 	_Atomic unsigned taken;
-	_Atomic bool failed;
 };
 
 static void emit_worker(void *arg, unsigned i)
@@ -760,13 +759,12 @@ static void emit_worker(void *arg, unsigned i)
 	struct emission *em = arg;
 
 	(void)i;
-	for (unsigned at; (at = atomic_fetch_add(&em->taken, 1)) < TASK_MAX && !em->failed;) {
+	/* one that fails does not stop the others: which error is told does not depend on luck */
+	for (unsigned at; (at = atomic_fetch_add(&em->taken, 1)) < TASK_MAX;) {
 		struct emitting *e = &em->task[agenda[at]];
 
 		e->err = writers[agenda[at]](e);
 		buf_done(&e->out);
-		if (e->err)
-			em->failed = true;
 	}
 }
 

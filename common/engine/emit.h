@@ -27,7 +27,7 @@ extern const bool output_is_text[OUT_MAX];
 
 /*
  * Takes each file as it is complete, on any thread and perhaps several files at once. A
- * result other than 0 ends emit(), which returns it.
+ * result other than 0 is what emit() returns in the end, the first one in the order of files.
  */
 struct output_sink {
 	int (*take)(void *arg, enum output_id id, const struct buf *data);

@@ -7,8 +7,10 @@
  */
 
 #include <fcntl.h>
+#include <stdatomic.h>
 #include <time.h>
 
+#include "base/pool.h"
 #include "engine/update.h"
 #include "model/merge.h"
 
@@ -31,6 +33,8 @@ struct run {
 	struct report report;
 	const struct update_options *o;
 	struct update *u;
+	struct store_writer store;
+	bool store_failed; /* and that was said */
 	int64_t since;
 };
 
@@ -327,6 +331,111 @@ static void report_output(const struct run *run, enum output_id id, int err)
 		.number = run->u->pub.n_replaced);
 }
 
+/* A store that cannot be written costs time later and is otherwise no harm. */
+static void store_failed(struct run *run, int r)
+{
+	run->store_failed = true;
+	report_event(run->t->report, .kind = EVENT_STORE, .kver = run->t->kver,
+		.detail = "cannot be written", .err = r);
+}
+
+static bool store_wanted(const struct run *run)
+{
+	const struct update *u = run->u;
+
+	if (run->o->store_dir < 0 || !u->image || run->o->keep_store || run->o->files ||
+		run->store_failed)
+		return false;
+	/* what it says of the indexes in the module directory stays true */
+	return !run->t->outdir || !u->store.head;
+}
+
+static int begin_store(struct run *run)
+{
+	const struct update_options *o = run->o;
+
+	if (!store_wanted(run) || run->store.fd >= 0)
+		return 0;
+	return store_begin(o->store_dir, o->store_name, run->u->image, &run->u->t.n, &run->store);
+}
+
+static int commit_store(struct run *run, bool published)
+{
+	struct update *u = run->u;
+	struct store_head *h = u->image;
+	int r;
+
+	if (!store_wanted(run))
+		return 0;
+	h->inputs = u->inputs;
+	h->valid_outputs = !run->t->outdir && published;
+	h->warnings = u->warnings;
+	if (u->outcome == UPDATE_IDLE) {
+		h->valid_outputs = u->store.head->valid_outputs;
+		h->warnings = u->store.head->warnings;
+		memcpy(h->outputs, u->store.head->outputs, sizeof(h->outputs));
+	} else if (h->valid_outputs) {
+		memcpy(h->outputs, u->pub.outputs, sizeof(h->outputs));
+	}
+	if (store_same(&u->store, u->image, &u->t.n)) {
+		store_abort(&run->store);
+		return 0;
+	}
+	r = begin_store(run);
+	if (r == 0)
+		r = store_commit(&run->store, u->image, &u->t.n);
+	u->stored = r == 0;
+	return r;
+}
+
+static void write_store(struct run *run, bool published)
+{
+	int r = commit_store(run, published);
+
+	if (r < 0)
+		store_failed(run, r);
+	lap(run, PHASE_STORE);
+}
+
+/* Publishing is mostly waiting: the store is written meanwhile, up to what it says of the indexes. */
+struct publishing {
+	struct run *run;
+	struct publisher *p;
+	_Atomic unsigned taken;
+	int err, store_err;
+};
+
+static void publish_worker(void *arg, unsigned i)
+{
+	struct publishing *s = arg;
+
+	(void)i;
+	for (unsigned what; (what = atomic_fetch_add(&s->taken, 1)) < 2;) {
+		if (what == 0)
+			s->err = publish_commit(s->p, &s->run->u->pub);
+		else
+			s->store_err = begin_store(s->run);
+	}
+}
+
+static int publish(struct run *run, struct publisher *p)
+{
+	struct publishing s = {.run = run, .p = p};
+	struct update *u = run->u;
+
+	pool_run(MIN(run->t->jobs, 2u), publish_worker, &s);
+	lap(run, PHASE_PUBLISH);
+	if (s.store_err < 0)
+		store_failed(run, s.store_err);
+	if (s.err < 0) {
+		report_output(run, u->pub.failed, s.err);
+		return s.err;
+	}
+	memcpy(u->differs, u->pub.written, sizeof(u->differs));
+	u->outcome = u->pub.n_written ? UPDATE_CHANGED : UPDATE_SAME;
+	return 0;
+}
+
 static int emit_and_publish(struct run *run, int outdir)
 {
 	struct update *u = run->u;
@@ -346,52 +455,12 @@ static int emit_and_publish(struct run *run, int outdir)
 	publish_begin(&o, &p);
 	r = emit_to(run, &sink);
 	lap(run, PHASE_EMIT);
-	if (r != 0) {
-		publish_abort(&p);
-		if (p.pub.failed < OUT_MAX)
-			report_output(run, p.pub.failed, r);
-		return r;
-	}
-	r = publish_commit(&p, &u->pub);
-	lap(run, PHASE_PUBLISH);
-	if (r < 0) {
-		report_output(run, u->pub.failed, r);
-		return r;
-	}
-	memcpy(u->differs, u->pub.written, sizeof(u->differs));
-	u->outcome = u->pub.n_written ? UPDATE_CHANGED : UPDATE_SAME;
-	return 0;
-}
-
-/* A store that cannot be written costs time later and is otherwise no harm. */
-static void write_store(struct run *run, bool published)
-{
-	struct update *u = run->u;
-	struct store_head *h = u->image;
-	int r;
-
-	if (run->o->store_dir < 0 || !u->image || run->o->keep_store || run->o->files)
-		return;
-	/* what it says of the indexes in the module directory stays true */
-	if (run->t->outdir && u->store.head)
-		return;
-	h->inputs = u->inputs;
-	h->valid_outputs = !run->t->outdir && published;
-	h->warnings = u->warnings;
-	if (u->outcome == UPDATE_IDLE) {
-		h->valid_outputs = u->store.head->valid_outputs;
-		h->warnings = u->store.head->warnings;
-		memcpy(h->outputs, u->store.head->outputs, sizeof(h->outputs));
-	} else if (h->valid_outputs) {
-		memcpy(h->outputs, u->pub.outputs, sizeof(h->outputs));
-	}
-	if (store_same(&u->store, u->image, &u->t.n))
-		return;
-	r = store_write(run->o->store_dir, run->o->store_name, u->image, &u->t.n);
-	u->stored = r == 0;
-	if (r < 0)
-		report_event(run->t->report, .kind = EVENT_STORE, .kver = run->t->kver,
-			.detail = "cannot be written", .err = r);
+	if (r == 0)
+		return publish(run, &p);
+	publish_abort(&p);
+	if (p.pub.failed < OUT_MAX)
+		report_output(run, p.pub.failed, r);
+	return r;
 }
 
 /* --- all of it --- */
@@ -453,10 +522,8 @@ static int finish_idle(struct run *run)
 		r = merge(run);
 		lap(run, PHASE_MERGE);
 	}
-	if (r == 0 && run->o->write) {
+	if (r == 0 && run->o->write)
 		write_store(run, true);
-		lap(run, PHASE_STORE);
-	}
 	if (!u->image)
 		u->t = u->store.t;
 	if (r == 0 && (run->o->check || run->o->want_outputs)) {
@@ -507,7 +574,6 @@ static int finish_changed(struct run *run, int outdir)
 	/* what was read is true also where it cannot be published, because of a cycle say */
 	if (run->o->write)
 		write_store(run, r == 0);
-	lap(run, PHASE_STORE);
 	return r;
 }
 
@@ -538,7 +604,7 @@ static int prove(struct run *run, int outdir, bool *ret_proven)
 
 int update_run(const struct target *t, const struct update_options *o, struct update *ret)
 {
-	struct run run = {.t = t, .o = o, .u = ret, .since = now_ns()};
+	struct run run = {.t = t, .o = o, .u = ret, .store.fd = -1, .since = now_ns()};
 	_cleanup_(closep) int outdir = -1;
 	bool proven;
 	int r;

@@ -2,9 +2,9 @@
 /*
  *   file  struct store_head | image (tables.c)
  *
- * in the machine's byte order: a store never leaves its machine. The checksum covers every
- * byte behind itself, so that a store is either as it was written or not used at all, and
- * need not be synced to disk.
+ * in the machine's byte order: a store never leaves its machine. The checksums cover every
+ * byte behind the head's own, so that a store is either as it was written or not used at all,
+ * and need not be synced to disk.
  */
 
 #include "config.h"
@@ -18,7 +18,7 @@
 #include "model/store.h"
 
 #define STORE_MAGIC "KMPFACTS"
-#define STORE_FORMAT 1u
+#define STORE_FORMAT 2u
 #define STORE_BYTE_ORDER 0x01020304u
 #define STORE_CODECS (WITH_ZSTD | WITH_XZ << 1 | WITH_GZIP << 2)
 #define CHECKED_FROM (offsetof(struct store_head, checksum) + sizeof(uint64_t))
@@ -38,9 +38,9 @@ const char *store_outcome_text(int outcome)
 	return outcome > 0 && outcome < STORE_OUTCOMES ? texts[outcome] : "cannot be used";
 }
 
-static uint64_t checksum_of(const void *file, size_t len)
+static uint64_t checksum_of_head(const struct store_head *h)
 {
-	return digest_hash((const char *)file + CHECKED_FROM, len - CHECKED_FROM);
+	return digest_hash((const char *)h + CHECKED_FROM, sizeof(*h) - CHECKED_FROM);
 }
 
 static int check(const struct store_head *h, size_t len, const struct digest *where)
@@ -50,7 +50,8 @@ static int check(const struct store_head *h, size_t len, const struct digest *wh
 	if (h->version != STORE_FORMAT || h->byte_order != STORE_BYTE_ORDER ||
 		h->codecs != STORE_CODECS)
 		return STORE_VERSION;
-	if (h->size != len || checksum_of(h, len) != h->checksum)
+	if (h->size != len || checksum_of_head(h) != h->checksum ||
+		digest_hash(h + 1, len - sizeof(*h)) != h->image_checksum)
 		return STORE_DAMAGED;
 	if (where && !digest_eq(h->inputs.where, *where))
 		return STORE_FOREIGN;
@@ -110,21 +111,6 @@ void store_close(struct store *s)
 	*s = (struct store){0};
 }
 
-static size_t complete_head(void *image, const struct counts *counts)
-{
-	struct store_head *h = image;
-	size_t len = sizeof(*h) + tables_size(counts);
-
-	memcpy(h->magic, STORE_MAGIC, sizeof(h->magic));
-	h->version = STORE_FORMAT;
-	h->byte_order = STORE_BYTE_ORDER;
-	h->size = len;
-	h->codecs = STORE_CODECS;
-	h->counts = *counts;
-	h->checksum = checksum_of(image, len);
-	return len;
-}
-
 /* That a directory is not racy any more is no reason to write: it is listed again, that is all. */
 static bool same_dirs(const struct tables *a, const struct tables *b)
 {
@@ -153,27 +139,93 @@ bool store_same(const struct store *s, void *image, const struct counts *counts)
 	       same_dirs(&s->t, &t) && memcmp(s->t.mods, t.mods, body - dirs) == 0;
 }
 
-int store_write(int dirfd, const char *name, void *image, const struct counts *counts)
+static int temp_name(const char *name, char ret[NAME_MAX + 1])
 {
-	size_t len = complete_head(image, counts);
-	_cleanup_(closep) int fd = -1;
-	char temp[NAME_MAX + 1];
-	int r;
+	return snprintf(ret, NAME_MAX + 1, "%s.new", name) > NAME_MAX ? -ENAMETOOLONG : 0;
+}
 
-	if (snprintf(temp, sizeof(temp), "%s.new", name) >= (int)sizeof(temp))
-		return -ENAMETOOLONG;
+static int pwrite_all(int fd, const void *data, size_t n, off_t at)
+{
+	return lseek(fd, at, SEEK_SET) < 0 ? neg_errno() : fs_write_all(fd, data, n);
+}
+
+int store_begin(int dirfd, const char *name, void *image, const struct counts *counts,
+	struct store_writer *ret)
+{
+	struct store_writer w = {.dirfd = dirfd, .name = name};
+	struct store_head *h = image;
+	size_t len = tables_size(counts);
+	char temp[NAME_MAX + 1];
+	int r = temp_name(name, temp);
+
+	ret->fd = -1;
+	if (r < 0)
+		return r;
 	if (unlinkat(dirfd, temp, 0) < 0 && errno != ENOENT)
 		return neg_errno();
-	fd = openat(dirfd, temp, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
-	if (fd < 0)
+	w.fd = openat(dirfd, temp, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+	if (w.fd < 0)
 		return neg_errno();
-	r = fs_write_all(fd, image, len);
+	h->image_checksum = digest_hash(h + 1, len);
+	r = pwrite_all(w.fd, h + 1, len, sizeof(*h));
+	if (r < 0) {
+		store_abort(&w);
+		return r;
+	}
+	*ret = w;
+	return 0;
+}
+
+static void complete_head(struct store_head *h, const struct counts *counts)
+{
+	memcpy(h->magic, STORE_MAGIC, sizeof(h->magic));
+	h->version = STORE_FORMAT;
+	h->byte_order = STORE_BYTE_ORDER;
+	h->size = sizeof(*h) + tables_size(counts);
+	h->codecs = STORE_CODECS;
+	h->counts = *counts;
+	h->checksum = checksum_of_head(h);
+}
+
+int store_commit(struct store_writer *w, void *image, const struct counts *counts)
+{
+	struct store_head *h = image;
+	char temp[NAME_MAX + 1];
+	int r = temp_name(w->name, temp);
+
+	complete_head(h, counts);
+	if (r == 0)
+		r = pwrite_all(w->fd, h, sizeof(*h), 0);
 	/* Replacing an existing file makes ext4 flush the new one: 5 ms for nothing. */
-	if (r == 0 && unlinkat(dirfd, name, 0) < 0 && errno != ENOENT)
+	if (r == 0 && unlinkat(w->dirfd, w->name, 0) < 0 && errno != ENOENT)
 		r = neg_errno();
-	if (r == 0 && renameat(dirfd, temp, dirfd, name) < 0)
+	if (r == 0 && renameat(w->dirfd, temp, w->dirfd, w->name) < 0)
 		r = neg_errno();
-	if (r < 0)
-		unlinkat(dirfd, temp, 0);
-	return r;
+	if (r < 0) {
+		store_abort(w);
+		return r;
+	}
+	closep(&w->fd);
+	w->fd = -1;
+	return 0;
+}
+
+void store_abort(struct store_writer *w)
+{
+	char temp[NAME_MAX + 1];
+
+	if (w->fd < 0)
+		return;
+	if (temp_name(w->name, temp) == 0)
+		unlinkat(w->dirfd, temp, 0);
+	closep(&w->fd);
+	w->fd = -1;
+}
+
+int store_write(int dirfd, const char *name, void *image, const struct counts *counts)
+{
+	struct store_writer w;
+	int r = store_begin(dirfd, name, image, counts, &w);
+
+	return r < 0 ? r : store_commit(&w, image, counts);
 }

@@ -31,7 +31,8 @@ struct store_head {
 	uint32_t version;
 	uint32_t byte_order;
 	uint64_t size;     /* of the whole file */
-	uint64_t checksum; /* of all that follows */
+	uint64_t checksum; /* of the head behind this */
+	uint64_t image_checksum;
 	uint32_t codecs;   /* of the build that wrote it */
 	uint32_t valid_outputs; /* 0: the indexes were not published */
 	uint32_t warnings; /* events while they were made */
@@ -68,9 +69,25 @@ int store_open(int dirfd, const char *name, const struct digest *where, struct s
 void store_close(struct store *s);
 
 /*
- * Complete the head in front of a table's image and write both in place of the named file.
- * image starts with a struct store_head whose inputs and outputs are set. 0 or -errno.
+ * Writing takes two steps, since a table is complete long before it is known what was
+ * published from it. In both, image is a struct store_head with a table's image behind it.
  */
+struct store_writer {
+	int dirfd;
+	const char *name; /* borrowed, as is dirfd */
+	int fd; /* -1: nothing was begun */
+};
+
+/*
+ * Write the table beside the named file. Sets the head's image_checksum and nothing else of
+ * it. 0 or -errno; end with store_commit() or store_abort().
+ */
+int store_begin(int dirfd, const char *name, void *image, const struct counts *counts,
+	struct store_writer *ret);
+/* Complete the head, whose inputs and outputs are set, and put the file in place. 0 or -errno. */
+int store_commit(struct store_writer *w, void *image, const struct counts *counts);
+void store_abort(struct store_writer *w);
+/* Both steps at once. */
 int store_write(int dirfd, const char *name, void *image, const struct counts *counts);
-/* Would store_write() write what is in s already? */
+/* Does a store that is open say all that image would? */
 bool store_same(const struct store *s, void *image, const struct counts *counts);

@@ -580,10 +580,8 @@ static bool differs_on_disk(int dir, enum output_id id, const struct buf *want)
 static int take_index(void *arg, enum output_id id, const struct buf *data)
 {
 	struct emission *e = arg;
-	struct prospect *p = &e->j->prospect;
 
-	p->differs[id] = differs_on_disk(e->dir, id, data);
-	p->changes |= p->differs[id];
+	e->j->prospect.differs[id] = differs_on_disk(e->dir, id, data);
 	return e->publisher ? publish_take(e->publisher, id, data) : 0;
 }
 
@@ -632,6 +630,8 @@ static void emit_indexes(struct emission *e)
 	own.outdir = NULL;
 	e->dir = dir = update_open_outdir(&own, false);
 	e->err = e->j->outdir ? write_indexes(e) : emit_to(e);
+	for (unsigned id = 0; id < OUT_MAX; id++)
+		e->j->prospect.changes |= e->j->prospect.differs[id];
 }
 
 /* Two things that only read what was resolved, at the same time. */

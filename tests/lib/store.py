@@ -5,11 +5,11 @@ The layout is that of common/model/store.h and tables.h; if it changes, so must 
 """
 import struct
 
-FORMAT = 1
+FORMAT = 2
 RACY = 1
 NONE = 0xffffffff
 STAMP, DIGEST = 'QQqq', 'QQ'
-HEAD = struct.Struct('=8sIIQQIIII')
+HEAD = struct.Struct('=8sIIQQQIIII')
 COUNTS = struct.Struct('=8I')
 INPUTS = struct.Struct('=' + 3 * DIGEST)
 OUTPUTS = struct.Struct('=' + 11 * (STAMP + DIGEST + 'Q'))

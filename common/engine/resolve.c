@@ -40,17 +40,19 @@ static int modpath(const struct tables *t, mod_row row, struct buf *b, struct mo
 	return 0;
 }
 
-bool resolve_replaces(const struct tables *t, const struct depmodd *c, mod_row new, mod_row old,
+int resolve_replaces(const struct tables *t, const struct depmodd *c, mod_row new, mod_row old,
 	const char **ret_rule)
 {
 	_cleanup_(buf_done) struct buf a = {0}, b = {0};
 	struct modpath x, y;
+	int r;
 
 	if (ret_rule)
 		*ret_rule = NULL;
-	if (modpath(t, new, &a, &x) < 0 || modpath(t, old, &b, &y) < 0)
-		return false;
-	return depmodd_replaces(c, &x, &y, ret_rule);
+	r = modpath(t, new, &a, &x);
+	if (r == 0)
+		r = modpath(t, old, &b, &y);
+	return r < 0 ? r : depmodd_replaces(c, &x, &y, ret_rule);
 }
 
 /* Two files that depmod would choose between by the order of readdir. */
@@ -89,9 +91,14 @@ static int winner(const struct target *target, const struct tables *t, const str
 	n = vec_len(&list, mod_row);
 	qsort_r(rows, n, sizeof(*rows), walk_order, (void *)t);
 	won = rows[0];
-	for (size_t i = 1; i < n; i++)
-		if (resolve_replaces(t, c, rows[i], won, NULL))
+	for (size_t i = 1; i < n; i++) {
+		int replaces = resolve_replaces(t, c, rows[i], won, NULL);
+
+		if (replaces < 0)
+			return replaces;
+		if (replaces)
 			won = rows[i];
+	}
 	for (size_t i = 0; i < n; i++)
 		if (rows[i] != won && resolve_replaces(t, c, rows[i], won, NULL) ==
 					      resolve_replaces(t, c, won, rows[i], NULL))

@@ -66,6 +66,6 @@ static inline sym_key resolved_look(const struct resolved *r, str_id sym)
 	return r->look ? r->look[sym] : sym;
 }
 
-/* depmodd_replaces() for two module files. */
-bool resolve_replaces(const struct tables *t, const struct depmodd *c, mod_row new, mod_row old,
+/* depmodd_replaces() for two module files: 1, 0, or -ENOMEM. */
+int resolve_replaces(const struct tables *t, const struct depmodd *c, mod_row new, mod_row old,
 	const char **ret_rule);

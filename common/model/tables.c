@@ -240,24 +240,46 @@ void tables_path(const struct tables *t, mod_row m, struct buf *to)
 	buf_add(to, str_of(t, t->mods[m].file), str_len(t, t->mods[m].file));
 }
 
+/* The bytes of a path, one after the other, without putting it together: nothing can fail. */
+struct path_reader {
+	const char *parts[3]; /* directory, slash, file */
+	unsigned part;
+};
+
+static struct path_reader path_reader(const struct tables *t, mod_row m)
+{
+	str_id path = t->dirs[t->mods[m].dir].path;
+	size_t len = str_len(t, path);
+	const char *dir = str_of(t, path);
+
+	return (struct path_reader){
+		{dir, len && dir[len - 1] != '/' ? "/" : "", str_of(t, t->mods[m].file)}, 0};
+}
+
+/* A '/' ends a name: it sorts before every character. */
+static int path_next(struct path_reader *r)
+{
+	unsigned char c;
+
+	while (r->part < 2 && !*r->parts[r->part])
+		r->part++;
+	c = (unsigned char)*r->parts[r->part];
+	if (c)
+		r->parts[r->part]++;
+	return c == '/' ? 1 : c ? c + 1 : 0;
+}
+
 int tables_walk_order(const struct tables *t, mod_row a, mod_row b)
 {
-	_cleanup_(buf_done) struct buf x = {0}, y = {0};
-	const unsigned char *p, *q;
+	struct path_reader x = path_reader(t, a), y = path_reader(t, b);
+	int p = path_next(&x), q = path_next(&y);
 
-	tables_path(t, a, &x);
-	tables_path(t, b, &y);
-	buf_char(&x, '\0');
-	buf_char(&y, '\0');
-	if (x.err || y.err)
-		return (a > b) - (a < b);
 	/* externals come after the tree */
-	if ((*x.data == '/') != (*y.data == '/'))
-		return *x.data == '/' ? 1 : -1;
-	p = (unsigned char *)x.data;
-	q = (unsigned char *)y.data;
-	while (*p && *p == *q)
-		p++, q++;
-	/* a '/' ends a name: it sorts before every character */
-	return (*p == '/' ? 1 : *p ? *p + 1 : 0) - (*q == '/' ? 1 : *q ? *q + 1 : 0);
+	if ((p == 1) != (q == 1))
+		return p == 1 ? 1 : -1;
+	while (p && p == q) {
+		p = path_next(&x);
+		q = path_next(&y);
+	}
+	return p - q;
 }

@@ -315,7 +315,7 @@ static int look_at(int marks_fd, const char *kver, struct mark_found *ret)
 	if (fd < 0)
 		return errno == ENOENT || errno == ELOOP ? MARK_LEFT : -errno;
 	found.orphaned = flock(fd, LOCK_EX | LOCK_NB) == 0;
-	r = read_state(fd, &found.state, &linked);
+	r = found.orphaned || errno == EWOULDBLOCK ? read_state(fd, &found.state, &linked) : -errno;
 	close(fd);
 	if (r == -EBADMSG || (r == 0 && !linked))
 		return MARK_LEFT;

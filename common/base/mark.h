@@ -41,6 +41,8 @@ struct mark {
 	struct mark_state state;
 };
 
+#define MARK_DIR "var/lib/kmp-depmod/dirty"
+
 #define MARK_NONE ((struct mark){.fd = -1})
 
 /*

@@ -39,6 +39,7 @@ enum event_kind {
 	/* our own files */
 	EVENT_STORE, /* detail: why remembered facts are not used; err or 0 */
 	EVENT_LOCK,  /* err: working without the lock */
+	EVENT_MARK,  /* path, detail: marks cannot be ..., err; a later run will try again */
 	EVENT_OUTPUT, /* path, err: an index could not be written; number: how many were already */
 };
 

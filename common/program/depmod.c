@@ -212,11 +212,16 @@ static void on_event(void *arg, const struct event *e)
 		break;
 	case EVENT_OUTPUT:
 		d->output_failed = true;
-		say(PRIO_ERROR, "Could not write index '%s': %s", e->path, why);
+		if (e->number)
+			say(PRIO_ERROR, "Could not write index '%s': %s; %u indexes are new, the others old", e->path,
+				why, e->number);
+		else
+			say(PRIO_ERROR, "Could not write index '%s': %s", e->path, why);
 		break;
 	case EVENT_DUPLICATE: /* depmod says nothing of these two */
 	case EVENT_STORE:
 	case EVENT_LOCK:
+	case EVENT_MARK:
 		break;
 	}
 }
@@ -295,6 +300,12 @@ static bool add_config(struct depmod *d, const char *path)
 	return true;
 }
 
+static int out_of_memory(void)
+{
+	say(PRIO_FATAL, "out of memory");
+	return EXIT_FAILURE;
+}
+
 /* Go on: -1; otherwise the exit status. */
 static int take_option(struct depmod *d, int c, int index)
 {
@@ -316,7 +327,7 @@ static int take_option(struct depmod *d, int c, int index)
 		break;
 	case 'C':
 		if (!add_config(d, optarg))
-			return EXIT_FAILURE;
+			return out_of_memory();
 		break;
 	case 'E':
 		d->symvers = optarg;
@@ -652,7 +663,7 @@ static int run(struct depmod *d, const struct vmlinux *vmlinux)
 			return EXIT_FAILURE;
 		o.files = files = name_files(d);
 		if (!files)
-			return EXIT_FAILURE;
+			return out_of_memory();
 	}
 	if (d->lock >= 0 && !d->moduledir)
 		mark_list(d->host.fd, &marks, &n_marks);

@@ -166,6 +166,9 @@ static void describe(const struct event *e, struct buf *b)
 	case EVENT_LOCK:
 		buf_str(b, "working without the lock");
 		break;
+	case EVENT_MARK:
+		buf_printf(b, "marks of interrupted transactions cannot be %s; they stay", detail);
+		break;
 	case EVENT_OUTPUT:
 		if (e->number)
 			buf_printf(b, "cannot be written; %u indexes are new, the others old", e->number);

@@ -66,6 +66,15 @@ static int read_touched(struct session *s)
 	return r > 0 ? 0 : r;
 }
 
+static void report_store_dir(const struct session *s, const struct root *root, const char *path, int err)
+{
+	_cleanup_(buf_done) struct buf full = {0};
+
+	buf_printf(&full, "%s%s", root->path, path);
+	report_event(&s->report, .kind = EVENT_STORE, .path = full.err ? path : full.data,
+		.detail = "cannot be used", .err = err);
+}
+
 /*
  * A directory that others can write to could give us facts of their making. ret is -1 where
  * there is no store.
@@ -86,6 +95,8 @@ static int open_store_dir(struct session *s)
 	if (fd == -EPERM)
 		message(&s->m, "'%s%s': not used to remember facts: others can write to it",
 			root->path, path);
+	else if (fd < 0 && make && fd != -EROFS)
+		report_store_dir(s, root, path, fd);
 	else if (fd < 0 && fd != -ENOENT)
 		note(&s->m, "'%s%s': no store of facts: %s", root->path, path, strerror(-fd));
 	s->store_dir = MAX(fd, -1);
@@ -246,8 +257,10 @@ static int remove_leftovers(struct session *s, const struct target *t, const cha
 	_cleanup_(closep) int dir = -1;
 	int r;
 
-	if (s->store_dir < 0 || faccessat(s->store_dir, store, F_OK, AT_SYMLINK_NOFOLLOW) < 0)
-		return 0; /* never indexed by us */
+	if (s->store_dir < 0)
+		return 0;
+	if (faccessat(s->store_dir, store, F_OK, AT_SYMLINK_NOFOLLOW) < 0)
+		return errno == ENOENT ? 0 : neg_errno(); /* 0: never indexed by us */
 	if (s->o->dry_run || s->o->verify)
 		return 1;
 	dir = update_open_outdir(t, false);
@@ -300,11 +313,24 @@ static int show(struct session *s, struct json_object *json, const struct result
 	return 0;
 }
 
+static void report_marks(const struct session *s, const char *what, int err)
+{
+	report_event(&s->report, .kind = EVENT_MARK, .path = "/" MARK_DIR, .detail = what, .err = err);
+}
+
+static void heal(struct session *s, const struct mark_found *mark)
+{
+	int r = mark->orphaned ? mark_heal(s->root.fd, mark) : 0;
+
+	if (r < 0)
+		report_marks(s, "removed", r);
+}
+
 static void heal_mark(struct session *s, const char *kver)
 {
 	for (size_t i = 0; i < s->n_marks; i++)
-		if (s->marks[i].orphaned && str_eq(s->marks[i].kver, kver))
-			mark_heal(s->root.fd, &s->marks[i]);
+		if (str_eq(s->marks[i].kver, kver))
+			heal(s, &s->marks[i]);
 }
 
 /* Bring one kernel up to date and tell of it. Sets *status, never back to 0. */
@@ -427,8 +453,8 @@ static void heal_gone(struct session *s)
 
 		for (size_t k = 0; k < s->kernels.n; k++)
 			there |= str_eq(s->kernels.list[k].kver, s->marks[i].kver);
-		if (!there && s->marks[i].orphaned && !s->named)
-			mark_heal(s->root.fd, &s->marks[i]);
+		if (!there && !s->named)
+			heal(s, &s->marks[i]);
 	}
 }
 
@@ -489,8 +515,12 @@ static int session_main(struct session *s)
 		return EXIT_BUSY;
 	}
 	/* a run that does not write the kernels' own indexes heals nothing */
-	if (r == 0 && s->lock >= 0 && !s->o->outdir && !s->o->moduledir)
-		mark_list(s->root.fd, &s->marks, &s->n_marks);
+	if (r == 0 && s->lock >= 0 && !s->o->outdir && !s->o->moduledir) {
+		int e = mark_list(s->root.fd, &s->marks, &s->n_marks);
+
+		if (e < 0)
+			report_marks(s, "looked at", e);
+	}
 	if (r == 0)
 		r = find_kernels(s);
 	if (r == 0)

@@ -29,6 +29,7 @@ EXTRA_DIST += \
 	tests/setup
 
 include $(srcdir)/tests/unit/local.mk
+include $(srcdir)/tests/fault/local.mk
 include $(srcdir)/tests/system/depmod/local.mk
 include $(srcdir)/tests/system/dpkg/local.mk
 include $(srcdir)/tests/system/packages/local.mk

@@ -2,6 +2,7 @@
 """faults.c for Python: which calls a command makes, and the command with one of them failing or its death there."""
 import collections
 import errno
+import functools
 import os
 import re
 import struct
@@ -24,6 +25,7 @@ def build(directory):
     return path
 
 
+@functools.lru_cache(None)
 def sanitizer(program):
     """Its library, which must be loaded before any other, if the program has one."""
     done = subprocess.run(['ldd', program], stdout=subprocess.PIPE, text=True, check=False)

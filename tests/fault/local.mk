@@ -1,0 +1,6 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+
+EXTRA_DIST += tests/fault
+
+TESTS += \
+	tests/fault/update

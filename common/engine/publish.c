@@ -165,24 +165,37 @@ static int rename_all(const struct publish_options *o, struct published *p)
  * Tools compare module files with modules.dep by time: it must not be older than any, even
  * where its bytes do not change.
  */
-static int age_dep(const struct publish_options *o, struct published *p)
+static int age_dep(int dirfd, int64_t newest_module)
 {
 	struct timespec t[2] = {{.tv_nsec = UTIME_OMIT}, {.tv_nsec = UTIME_NOW}};
 	struct timespec now;
 	struct stat st;
 
-	if (fstatat(o->dirfd, output_names[OUT_DEP], &st, AT_SYMLINK_NOFOLLOW) < 0)
+	if (fstatat(dirfd, output_names[OUT_DEP], &st, AT_SYMLINK_NOFOLLOW) < 0)
 		return neg_errno();
-	if (timespec_ns(st.st_mtim) >= o->newest_module)
+	if (timespec_ns(st.st_mtim) >= newest_module)
 		return 0;
 	clock_gettime(CLOCK_REALTIME, &now);
-	if (timespec_ns(now) < o->newest_module) {
-		t[1].tv_sec = o->newest_module / 1000000000;
-		t[1].tv_nsec = o->newest_module % 1000000000;
+	if (timespec_ns(now) < newest_module) {
+		t[1].tv_sec = newest_module / 1000000000;
+		t[1].tv_nsec = newest_module % 1000000000;
 	}
-	if (utimensat(o->dirfd, output_names[OUT_DEP], t, AT_SYMLINK_NOFOLLOW) < 0)
+	if (utimensat(dirfd, output_names[OUT_DEP], t, AT_SYMLINK_NOFOLLOW) < 0)
 		return neg_errno();
-	p->touched = !p->written[OUT_DEP];
+	return 0;
+}
+
+int publish_age(int dirfd, int64_t newest_module, struct store_output *dep)
+{
+	struct stat st;
+	int r = age_dep(dirfd, newest_module);
+
+	if (r == 0 && fstatat(dirfd, output_names[OUT_DEP], &st, AT_SYMLINK_NOFOLLOW) < 0)
+		r = neg_errno();
+	if (r < 0)
+		return r;
+	dep->stamp = stamp_of(&st);
+	dep->racy = !fs_stats_trusted(dirfd) || stamp_racy(&dep->stamp, scan_racy_limit());
 	return 0;
 }
 
@@ -274,16 +287,16 @@ int publish_commit(struct publisher *p, struct published *ret)
 	if (r < 0)
 		publish_abort(p);
 	if (r == 0)
-		r = age_dep(p->o, &p->pub);
+		r = age_dep(p->o->dirfd, p->o->newest_module);
 	if (r == 0)
 		take_stamps(p, &p->pub);
 	*ret = p->pub;
 	return r;
 }
 
-bool published_intact(int dirfd, const struct store_head *known, int64_t newest_module)
+bool published_intact(int dirfd, const struct store_head *known)
 {
-	if (!known->valid_outputs || known->outputs[OUT_DEP].stamp.mtime < newest_module)
+	if (!known->valid_outputs)
 		return false;
 	for (unsigned i = 0; i < OUT_MAX; i++) {
 		const struct store_output *k = &known->outputs[i];

@@ -23,7 +23,6 @@ struct publish_options {
 struct published {
 	struct store_output outputs[OUT_MAX];
 	bool written[OUT_MAX];
-	bool touched; /* modules.dep got a new mtime, its bytes stayed */
 	unsigned n_written;
 	unsigned n_replaced; /* of these: after an error, not all or even none */
 	unsigned device_flushes;
@@ -50,8 +49,10 @@ int publish_take(void *publisher, enum output_id id, const struct buf *data);
 int publish_commit(struct publisher *p, struct published *ret);
 void publish_abort(struct publisher *p);
 
-/* Is each index on disk still the one that was published, and modules.dep young enough? */
-bool published_intact(int dirfd, const struct store_head *known, int64_t newest_module);
+/* Is each index on disk still the one that was published? */
+bool published_intact(int dirfd, const struct store_head *known);
+/* Make modules.dep as young as the newest module. *dep is what was and will be known of it. */
+int publish_age(int dirfd, int64_t newest_module, struct store_output *dep);
 
 /* Under the lock: remove what a killed run left half-written. */
 void publish_clean(int dirfd);

@@ -171,6 +171,12 @@ static bool facts_same(const struct update *u)
 	return true;
 }
 
+/* Older than a module, though its bytes may be right: see publish_age(). */
+static bool dep_is_old(const struct update *u)
+{
+	return u->store.head->outputs[OUT_DEP].stamp.mtime < u->scan.newest_mtime;
+}
+
 static bool outputs_intact(const struct run *run, int outdir)
 {
 	const struct update *u = run->u;
@@ -180,7 +186,7 @@ static bool outputs_intact(const struct run *run, int outdir)
 	return u->store.head && !run->t->outdir && outdir >= 0 &&
 	       digest_eq(u->store.head->inputs.config, u->inputs.config) &&
 	       digest_eq(u->store.head->inputs.lists, u->inputs.lists) &&
-	       published_intact(outdir, u->store.head, u->scan.newest_mtime);
+	       published_intact(outdir, u->store.head) && (run->o->write || !dep_is_old(u));
 }
 
 static bool is_kernel(const struct update *u)
@@ -374,6 +380,8 @@ static int commit_store(struct run *run, bool published)
 		h->valid_outputs = u->store.head->valid_outputs;
 		h->warnings = u->store.head->warnings;
 		memcpy(h->outputs, u->store.head->outputs, sizeof(h->outputs));
+		if (u->aged)
+			h->outputs[OUT_DEP] = u->pub.outputs[OUT_DEP];
 	} else if (h->valid_outputs) {
 		memcpy(h->outputs, u->pub.outputs, sizeof(h->outputs));
 	}
@@ -511,14 +519,30 @@ static int finish_facts(struct run *run)
 	return r;
 }
 
+static int make_dep_younger(struct run *run, int outdir)
+{
+	struct update *u = run->u;
+	int r;
+
+	u->pub.outputs[OUT_DEP] = u->store.head->outputs[OUT_DEP];
+	r = publish_age(outdir, u->scan.newest_mtime, &u->pub.outputs[OUT_DEP]);
+	if (r < 0)
+		report_output(run, OUT_DEP, r);
+	u->aged = r == 0;
+	lap(run, PHASE_PUBLISH);
+	return r;
+}
+
 /* Nothing to publish. The store is written again only to remember stats that moved. */
-static int finish_idle(struct run *run)
+static int finish_idle(struct run *run, int outdir)
 {
 	struct update *u = run->u;
 	int r = 0;
 
 	u->outcome = UPDATE_IDLE;
-	if (run->o->write && u->scan.stats_moved && !u->image) {
+	if (run->o->write && dep_is_old(u))
+		r = make_dep_younger(run, outdir);
+	if (r == 0 && run->o->write && (u->scan.stats_moved || u->aged) && !u->image) {
 		r = merge(run);
 		lap(run, PHASE_MERGE);
 	}
@@ -630,7 +654,7 @@ int update_run(const struct target *t, const struct update_options *o, struct up
 	if (proven) {
 		if (o->repeat_warnings)
 			scan_report(t, &ret->scan);
-		return finish_idle(&run);
+		return finish_idle(&run, outdir);
 	}
 	scan_report(t, &ret->scan); /* what is odd about a tree is said when it is indexed anew */
 	run.counting = *t;

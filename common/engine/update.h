@@ -75,6 +75,7 @@ struct update {
 	struct published pub;
 	bool differs[OUT_MAX]; /* from what was on disk */
 	struct buf problems; /* struct problem */
+	bool aged; /* modules.dep got a new mtime, its bytes stayed */
 	bool stored;
 	unsigned warnings; /* events while the indexes were made */
 	size_t bad_file;   /* which of update_options.files an error is about */

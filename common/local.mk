@@ -19,6 +19,8 @@ common_libkmpdepmod_a_SOURCES = \
 	common/base/lock.h \
 	common/base/mark.c \
 	common/base/mark.h \
+	common/base/pages.c \
+	common/base/pages.h \
 	common/base/pool.c \
 	common/base/pool.h \
 	common/base/util.h \

@@ -356,30 +356,42 @@ static int find_owners(const struct target *target, struct resolved *out)
 
 /* --- dependencies --- */
 
+/*
+ * Most needs are met by the kernel or by a module that is known already, which no processor can
+ * predict: so each is written down, and stays if it is new. What no module exports counts as
+ * exported by one more, which is known from the start.
+ */
 static int direct_deps(struct resolved *out)
 {
 	const struct tables *t = out->t;
-	_cleanup_(freep) mod_idx *stamp = ids_new(out->n, ID_NONE);
-	_cleanup_(freep) mod_idx *pair_owner = ids_new(t->n.pairs, ID_NONE);
+	const mod_idx nobody = out->n;
+	_cleanup_(freep) mod_idx *known_to = ids_new((size_t)out->n + 1, ID_NONE);
+	_cleanup_(freep) mod_idx *pair_owner = ids_new(t->n.pairs, 0);
 	struct buf direct = {0};
 
 	out->direct_off = ids_new((size_t)out->n + 1, 0);
-	if (!stamp || !pair_owner || !out->direct_off)
+	if (!known_to || !pair_owner || !out->direct_off)
 		return -ENOMEM;
 	for (uint32_t p = 0; p < t->n.pairs; p++) {
-		pair_owner[p] = out->owner[resolved_look(out, t->pairs[p].sym)];
+		mod_idx owner = out->owner[resolved_look(out, t->pairs[p].sym)];
+
+		pair_owner[p] = owner == ID_NONE ? nobody : owner;
 	}
 	for (mod_idx i = 0; i < out->n; i++) {
 		const struct mod *m = &t->mods[out->row[i]];
+		mod_idx *to = (mod_idx *)(void *)buf_reserve(
+			&direct, (m[1].needs - m->needs + 1) * sizeof(*to));
 
-		for (uint32_t n = m->needs; n < m[1].needs; n++) {
+		known_to[nobody] = i;
+		for (uint32_t n = m->needs; n < m[1].needs && to; n++) {
 			mod_idx d = pair_owner[NEED_PAIR(t->needs[n])];
 
-			if (d == ID_NONE || stamp[d] == i)
-				continue;
-			stamp[d] = i;
-			buf_add(&direct, &d, sizeof(d));
+			*to = d;
+			to += known_to[d] != i;
+			known_to[d] = i;
 		}
+		if (to)
+			direct.len = (size_t)((char *)to - direct.data);
 		out->direct_off[i + 1] = (uint32_t)vec_len(&direct, mod_idx);
 	}
 	out->direct = vec_data(&direct, mod_idx);

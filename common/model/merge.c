@@ -7,6 +7,7 @@
  */
 
 #include "base/buf.h"
+#include "base/pages.h"
 #include "formats/modname.h"
 #include "model/merge.h"
 
@@ -633,7 +634,7 @@ static int merge_run(struct merge *m, size_t head, void **ret_image)
 	size = tables_size(&m->n);
 	if (!size)
 		return -E2BIG;
-	image = calloc(1, head + size);
+	image = pages_alloc(head + size);
 	if (!image)
 		return -ENOMEM;
 	tables_place(&m->out, &m->n, image + head);

@@ -342,6 +342,35 @@ static int pair_cmp(const void *pa, const void *pb)
 	return (a->crc > b->crc) - (a->crc < b->crc);
 }
 
+/* By counting symbols, since there is room for each; then the CRCs of one. */
+static int sort_pairs(const struct merge *m, struct buf *refs)
+{
+	_cleanup_(freep) uint32_t *at = array((size_t)m->n.strings + 1, sizeof(*at));
+	struct pair_ref *from = vec_data(refs, struct pair_ref);
+	size_t n = vec_len(refs, struct pair_ref);
+	struct pair_ref *to = array(n, sizeof(*to));
+
+	if (!at || !to) {
+		free(to);
+		return -ENOMEM;
+	}
+	for (size_t i = 0; i < n; i++)
+		at[from[i].pair.sym + 1]++;
+	for (uint32_t s = 0; s < m->n.strings; s++)
+		at[s + 1] += at[s];
+	for (size_t i = 0; i < n; i++)
+		to[at[from[i].pair.sym]++] = from[i];
+	memcpy(from, to, n * sizeof(*to));
+	for (size_t i = 0, end; i < n; i = end) {
+		for (end = i + 1; end < n && from[end].pair.sym == from[i].pair.sym; end++)
+			;
+		if (end - i > 1)
+			qsort(from + i, end - i, sizeof(*from), pair_cmp);
+	}
+	free(to);
+	return 0;
+}
+
 static int collect_pairs(struct merge *m, struct buf *refs)
 {
 	for (unsigned i = 0; i + 1 < m->n_intakes; i++) {
@@ -359,9 +388,7 @@ static int collect_pairs(struct merge *m, struct buf *refs)
 	}
 	if (refs->err)
 		return refs->err;
-	if (refs->len)
-		qsort(refs->data, vec_len(refs, struct pair_ref), sizeof(struct pair_ref), pair_cmp);
-	return 0;
+	return refs->len ? sort_pairs(m, refs) : 0;
 }
 
 static int unite_pairs(struct merge *m)

@@ -33,4 +33,5 @@ include $(srcdir)/tests/fault/local.mk
 include $(srcdir)/tests/system/depmod/local.mk
 include $(srcdir)/tests/system/dpkg/local.mk
 include $(srcdir)/tests/system/packages/local.mk
+include $(srcdir)/tests/system/packaging/local.mk
 include $(srcdir)/tests/system/rpm/local.mk

@@ -112,8 +112,24 @@ def locked(directory):
         yield
 
 
+def build_in(work, env=(), umask=0o022):
+    """Builds the packages below an empty directory, from a clean copy of the source. Returns where they are."""
+    tree = os.path.join(work, 'debs/source')
+    shutil.copytree(SOURCE, tree, symlinks=True, ignore=GENERATED)
+    shutil.copytree(os.path.join(tree, 'packaging/debian'), os.path.join(tree, 'debian'), symlinks=True)
+    done = subprocess.run(['dpkg-buildpackage', '-b', '-us', '-uc', f'-j{os.cpu_count()}'], cwd=tree,
+                          env={**os.environ, 'DEB_BUILD_OPTIONS': 'nocheck noautodbgsym', **dict(env)},
+                          preexec_fn=lambda: os.umask(umask),
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+    if done.returncode:
+        print('\n'.join('# ' + line for line in done.stdout.splitlines()[-40:]))
+        sys.exit('Bail out! the packages cannot be built')
+    shutil.rmtree(tree)
+    return os.path.dirname(tree)
+
+
 def build():
-    """Builds the packages from a clean copy of the source, once for each state of it. Returns their directory."""
+    """The same, once for each state of the source."""
     if os.environ.get('KMP_TEST_DEBS'):
         return os.environ['KMP_TEST_DEBS']
     top = os.path.join(CACHE, 'dpkg')
@@ -124,17 +140,7 @@ def build():
                               key=lambda n: os.stat(os.path.join(top, n)).st_mtime)[:-2]:
                 shutil.rmtree(os.path.join(top, old))
             with tempfile.TemporaryDirectory(dir=top, prefix='.build-') as work:
-                tree = os.path.join(work, 'debs/source')
-                shutil.copytree(SOURCE, tree, symlinks=True, ignore=GENERATED)
-                shutil.copytree(os.path.join(tree, 'packaging/debian'), os.path.join(tree, 'debian'), symlinks=True)
-                done = subprocess.run(['dpkg-buildpackage', '-b', '-us', '-uc', f'-j{os.cpu_count()}'], cwd=tree,
-                                      env={**os.environ, 'DEB_BUILD_OPTIONS': 'nocheck noautodbgsym'},
-                                      stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
-                if done.returncode:
-                    print('\n'.join('# ' + line for line in done.stdout.splitlines()[-40:]))
-                    sys.exit('Bail out! the packages cannot be built')
-                shutil.rmtree(tree)
-                os.rename(os.path.join(work, 'debs'), place)
+                os.rename(build_in(work), place)
     return place
 
 

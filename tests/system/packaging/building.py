@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """What is made of the sources: the archive, and packages of it, each twice where the two are to be the same."""
+import contextlib
 import fcntl
 import hashlib
 import os
@@ -53,11 +54,18 @@ def version():
         return re.search(r'AC_INIT\(\[[^]]*\], \[([^]]*)\]', file.read())[1]
 
 
+@contextlib.contextmanager
+def alone():
+    """Suites run side by side, and make dist has one place to work in."""
+    with open(os.path.join(builddir(), 'config.status'), encoding='utf-8') as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
 def archive(directory, **more):
     """make dist; the archive's path, in the directory."""
     build, name = builddir(), f'kmp-depmod-{version()}.tar.xz'
-    with open(os.path.join(build, 'config.status')) as lock:        # suites run side by side
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with alone():
         must('make', '-s', '-C', build, 'dist', **more)
         os.rename(os.path.join(build, name), os.path.join(directory, name))
     return os.path.join(directory, name)

@@ -1,0 +1,11 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+
+EXTRA_DIST += tests/system/packaging
+
+TESTS += tests/system/packaging/dist
+if DPKG
+TESTS += tests/system/packaging/debian
+endif
+if RPM
+TESTS += tests/system/packaging/rpm
+endif

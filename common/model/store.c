@@ -17,6 +17,10 @@
 #include "base/fs.h"
 #include "model/store.h"
 
+#ifndef MADV_POPULATE_READ
+#define MADV_POPULATE_READ 22
+#endif
+
 #define STORE_MAGIC "KMPFACTS"
 #define STORE_FORMAT 2u
 #define STORE_BYTE_ORDER 0x01020304u
@@ -74,6 +78,41 @@ static int open_safely(int dirfd, const char *name, struct stat *st)
 	return fd;
 }
 
+/* For kernels that do not know MADV_POPULATE_READ (before 5.14). */
+static int read_whole(int fd, size_t len, void **ret)
+{
+	void *map = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	if (map == MAP_FAILED)
+		return -ENOMEM;
+	if (fs_pread(fd, map, len, 0) != (ssize_t)len) {
+		munmap(map, len);
+		return STORE_DAMAGED;
+	}
+	*ret = map;
+	return 0;
+}
+
+/*
+ * All pages are wanted now, and those that the disk does not give must be found now: to touch
+ * one later would kill the process, in this run and in every later one.
+ */
+static int map_whole(int fd, size_t len, void **ret)
+{
+	void *map = mmap(NULL, len, PROT_READ, MAP_PRIVATE, fd, 0);
+	int err;
+
+	if (map == MAP_FAILED)
+		return errno == ENOMEM ? -ENOMEM : STORE_ABSENT;
+	if (madvise(map, len, MADV_POPULATE_READ) == 0) {
+		*ret = map;
+		return 0;
+	}
+	err = errno;
+	munmap(map, len);
+	return err == EINVAL ? read_whole(fd, len, ret) : err == ENOMEM ? -ENOMEM : STORE_DAMAGED;
+}
+
 int store_open(int dirfd, const char *name, const struct digest *where, struct store *ret)
 {
 	struct stat st;
@@ -86,9 +125,9 @@ int store_open(int dirfd, const char *name, const struct digest *where, struct s
 	if (st.st_size < (off_t)sizeof(struct store_head))
 		return STORE_DAMAGED;
 	s.len = (size_t)st.st_size;
-	s.map = mmap(NULL, s.len, PROT_READ, MAP_PRIVATE | MAP_POPULATE, fd, 0);
-	if (s.map == MAP_FAILED)
-		return errno == ENOMEM ? -ENOMEM : STORE_ABSENT;
+	r = map_whole(fd, s.len, &s.map);
+	if (r)
+		return r;
 	s.head = s.map;
 	r = check(s.head, s.len, where);
 	if (r == 0) {

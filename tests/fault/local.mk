@@ -3,4 +3,5 @@
 EXTRA_DIST += tests/fault
 
 TESTS += \
+	tests/fault/traced \
 	tests/fault/update

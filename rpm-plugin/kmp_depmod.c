@@ -118,11 +118,11 @@ static bool orphans_left(int root_fd)
 static void transaction_begin(struct plugin *p, const char *root)
 {
 	p->root = strdup(root && *root ? root : "/");
-	if (!p->root)
-		return;
-	p->root_fd = open(p->root, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (p->root)
+		p->root_fd = open(p->root, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (p->root_fd < 0) {
-		LOG(RPMLOG_DEBUG, "%s: %s", p->root, strerror(errno));
+		LOG(RPMLOG_WARNING, "module indexes will not be updated: %s: %s",
+			p->root ? p->root : "the root", strerror(errno));
 		return;
 	}
 	if (p->options.intercept && in_chroot(p))
@@ -295,8 +295,10 @@ static rpmRC hook_init(rpmPlugin plugin, rpmts ts)
 	const char *bad;
 
 	(void)ts;
-	if (!p)
+	if (!p) {
+		LOG(RPMLOG_WARNING, "disabled: %s", strerror(errno));
 		return RPMRC_NOTFOUND;
+	}
 	p->root_fd = p->outer_root_fd = -1;
 	if (options_parse(&p->options, rpmPluginOpts(plugin), &bad) < 0) {
 		LOG(RPMLOG_WARNING,

@@ -9,7 +9,7 @@
  *   KMP_TEST_POINTS="CALLS FILE"    FILE gets a line for each of the CALLS: "N KIND FUNCTION WHAT"
  *   KMP_TEST_AT="CALL NAME COMMAND" before the first CALL (open, read, mmap) on a file of that
  *                                   base name, the shell runs COMMAND
- *   KMP_TEST_HIT=FILE               is made when one of these happens
+ *   KMP_TEST_HIT=/DIR/FILE          is made when one of these happens
  *   KMP_TEST_CALLER=OBJECT          only calls that come from this shared object count
  *   KMP_TEST_COUNTER=FILE           calls of all children count, too, in the 8 bytes of FILE
  *
@@ -54,9 +54,9 @@ enum outcome {
 
 static char fault_calls[128], fault_what[16], points_calls[128], points_file[512];
 static char at_call[16], at_name[256], at_command[1024];
-static const char *hit_file, *only_caller;
+static const char *hit_name, *only_caller;
 static uint64_t fault_number, own_counters[2], *counters = own_counters; /* faults, points */
-static int started, at_fd = -1, points_fd = -1;
+static int started, at_fd = -1, points_fd = -1, hit_dir = -1;
 
 /* The real one; other libraries' constructors may need it before ours ran. */
 static long (*real_syscall(void))(long number, ...)
@@ -72,10 +72,29 @@ static long (*real_syscall(void))(long number, ...)
 
 static void hit(void)
 {
-	long fd = hit_file ? RAW(SYS_openat, AT_FDCWD, hit_file, O_WRONLY | O_CREAT, 0644) : -1;
+	long fd = hit_dir >= 0 ? RAW(SYS_openat, (long)hit_dir, hit_name, O_WRONLY | O_CREAT, 0644) : -1;
 
 	if (fd >= 0)
 		RAW(SYS_close, fd);
+}
+
+/* The program may be in a chroot by then, and its descriptors closed up to the usual ones. */
+static int opened_early(const char *path, int flags)
+{
+	long fd = RAW(SYS_openat, AT_FDCWD, path, flags | O_CLOEXEC, 0644);
+	long high = RAW(SYS_fcntl, fd, (long)F_DUPFD_CLOEXEC, 700L);
+
+	RAW(SYS_close, fd);
+	return (int)high;
+}
+
+static void open_hit(const char *file)
+{
+	char dir[512];
+
+	hit_name = strrchr(file, '/') + 1;
+	snprintf(dir, sizeof(dir), "%.*s", (int)(hit_name - file), file);
+	hit_dir = opened_early(dir, O_PATH);
 }
 
 static void share_counters(const char *file)
@@ -96,17 +115,13 @@ __attribute__((constructor)) static void start(void)
 	const char *fault = getenv("KMP_TEST_FAULT"), *at = getenv("KMP_TEST_AT");
 	const char *points = getenv("KMP_TEST_POINTS"), *counter = getenv("KMP_TEST_COUNTER");
 
-	hit_file = getenv("KMP_TEST_HIT");
+	if (getenv("KMP_TEST_HIT"))
+		open_hit(getenv("KMP_TEST_HIT"));
 	only_caller = getenv("KMP_TEST_CALLER");
 	if (fault)
 		sscanf(fault, "%127s %lu %15s", fault_calls, &fault_number, fault_what);
-	if (points && sscanf(points, "%127s %511s", points_calls, points_file) == 2) {
-		long fd = RAW(SYS_openat, AT_FDCWD, points_file, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC,
-			0644);
-
-		points_fd = (int)RAW(SYS_fcntl, fd, (long)F_DUPFD_CLOEXEC, 700L);
-		RAW(SYS_close, fd);
-	}
+	if (points && sscanf(points, "%127s %511s", points_calls, points_file) == 2)
+		points_fd = opened_early(points_file, O_WRONLY | O_APPEND | O_CREAT);
 	if (at)
 		sscanf(at, "%15s %255s %1023[^\n]", at_call, at_name, at_command);
 	if (counter)

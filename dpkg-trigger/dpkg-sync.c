@@ -85,13 +85,20 @@ static void set_marks(struct sync *s)
 
 static void end_marks(struct sync *s, bool done)
 {
-	for (size_t i = 0; s->marks && i < s->kernels.n; i++)
+	for (size_t i = 0; s->marks && i < s->kernels.n; i++) {
+		const char *kver = s->kernels.list[i].kver;
+		int r;
+
 		if (s->marks[i].fd < 0)
 			continue;
-		else if (done)
-			mark_clear(s->root.fd, s->kernels.list[i].kver, &s->marks[i]);
-		else
+		if (!done) {
 			mark_leave(&s->marks[i]);
+			continue;
+		}
+		r = mark_clear(s->root.fd, kver, &s->marks[i]);
+		if (r < 0)
+			complain(kver, r); /* a later run removes it */
+	}
 }
 
 /* --- directories --- */

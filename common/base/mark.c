@@ -217,6 +217,8 @@ static int sign(int fd, const char *who, struct mark *m)
 	int r;
 
 	m->alone = flock(fd, LOCK_EX | LOCK_NB) == 0;
+	if (!m->alone && errno != EWOULDBLOCK)
+		return -errno;
 	if (m->alone) {
 		r = write_line(fd, who);
 		if (r == 0)

@@ -5,3 +5,8 @@ EXTRA_DIST += tests/fault
 TESTS += \
 	tests/fault/traced \
 	tests/fault/update
+
+if RPM
+TESTS += \
+	tests/fault/rpm-plugin
+endif

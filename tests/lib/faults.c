@@ -57,6 +57,7 @@ static char at_call[16], at_name[256], at_command[1024];
 static const char *hit_name, *only_caller;
 static uint64_t fault_number, own_counters[2], *counters = own_counters; /* faults, points */
 static int started, at_fd = -1, points_fd = -1, hit_dir = -1;
+static pid_t own_pid;
 
 /* The real one; other libraries' constructors may need it before ours ran. */
 static long (*real_syscall(void))(long number, ...)
@@ -128,6 +129,7 @@ __attribute__((constructor)) static void start(void)
 		share_counters(counter);
 	else
 		unsetenv("LD_PRELOAD");
+	own_pid = getpid();
 	started = 1;
 }
 
@@ -171,7 +173,7 @@ static enum outcome point(const void *from, const char *kind, const char *functi
 {
 	int error = errno;
 
-	if (!started)
+	if (!started || (counters == own_counters && getpid() != own_pid))
 		return GOES_ON;
 	if (points_fd >= 0 && listed(points_calls, kind) && is_callers(from))
 		list_point(__atomic_add_fetch(&counters[1], 1, __ATOMIC_SEQ_CST), kind, function, path, fd);

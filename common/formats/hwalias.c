@@ -5,7 +5,10 @@
  * out, so that what remains is what the driver asks for.
  */
 
+#include <limits.h>
+
 #include "formats/hwalias.h"
+#include "formats/modname.h"
 
 #define FIELDS_MAX 12
 
@@ -230,40 +233,42 @@ void hwalias_describe(const char *alias, struct buf *to)
 
 /* --- patterns --- */
 
-static bool in_class(const char *set, const char *end, char c)
+/* Of which bytes is one in the set? */
+struct set {
+	uint64_t bits[4];
+};
+
+static void set_add(struct set *s, unsigned char first, unsigned char last)
 {
-	for (const char *p = set; p < end; p++) {
+	for (unsigned c = first; c <= last; c++)
+		s->bits[c / 64] |= UINT64_C(1) << c % 64;
+}
+
+/* The bytes that the first element of a pattern, no '*', can be. Returns the element's end. */
+static const char *element(const char *p, struct set *ret)
+{
+	const char *end = *p == '[' ? strchr(p, ']') : NULL;
+
+	*ret = (struct set){0};
+	if (!end) {
+		set_add(ret, *p == '?' ? 1 : (unsigned char)*p, *p == '?' ? UCHAR_MAX : (unsigned char)*p);
+		return p + 1;
+	}
+	for (p++; p < end; p++) {
 		if (p + 2 < end && p[1] == '-') {
-			if (c >= p[0] && c <= p[2])
-				return true;
+			set_add(ret, (unsigned char)p[0], (unsigned char)p[2]);
 			p += 2;
-		} else if (*p == c) {
-			return true;
+		} else {
+			set_add(ret, (unsigned char)*p, (unsigned char)*p);
 		}
 	}
-	return false;
+	return end + 1;
 }
 
-/* One element of a pattern that is not '*': its end, through *ret. */
-static const char *element(const char *p, const char **ret_set, const char **ret_end)
+static bool sets_meet(const struct set *a, const struct set *b)
 {
-	const char *close = *p == '[' ? strchr(p, ']') : NULL;
-
-	*ret_set = close ? p + 1 : p;
-	*ret_end = close ? close : p + 1;
-	return close ? close + 1 : p + 1;
-}
-
-static bool elements_meet(const char *a, const char *a_end, bool a_set, const char *b,
-	const char *b_end, bool b_set)
-{
-	if ((!a_set && *a == '?') || (!b_set && *b == '?'))
-		return true;
-	if (!a_set && !b_set)
-		return *a == *b;
-	for (int c = 1; c < 127; c++)
-		if ((a_set ? in_class(a, a_end, (char)c) : *a == c) &&
-			(b_set ? in_class(b, b_end, (char)c) : *b == c))
+	for (size_t i = 0; i < ARRAY_SIZE(a->bits); i++)
+		if (a->bits[i] & b->bits[i])
 			return true;
 	return false;
 }
@@ -271,11 +276,12 @@ static bool elements_meet(const char *a, const char *a_end, bool a_set, const ch
 /* Bounded: patterns with many stars are rare, and a wrong no only leaves out a hint. */
 static bool overlap(const char *a, const char *b, unsigned *budget)
 {
-	const char *as, *ae, *bs, *be, *an, *bn;
+	struct set x, y;
 
 	for (;;) {
-		if (--*budget == 0)
+		if (*budget == 0)
 			return false;
+		--*budget;
 		if (!*a && !*b)
 			return true;
 		if (*a == '*' || *b == '*') {
@@ -287,19 +293,16 @@ static bool overlap(const char *a, const char *b, unsigned *budget)
 				return false;
 			if (*other == '*')
 				return overlap(star, other + 1, budget);
-			an = element(other, &as, &ae);
 			a = star;
-			b = an;
+			b = element(other, &x);
 			continue;
 		}
 		if (!*a || !*b)
 			return false;
-		an = element(a, &as, &ae);
-		bn = element(b, &bs, &be);
-		if (!elements_meet(as, ae, as != a, bs, be, bs != b))
+		a = element(a, &x);
+		b = element(b, &y);
+		if (!sets_meet(&x, &y))
 			return false;
-		a = an;
-		b = bn;
 	}
 }
 
@@ -307,6 +310,8 @@ bool hwalias_overlap(const char *a, const char *b)
 {
 	unsigned budget = 4000;
 
+	if (strlen(a) > ALIAS_MAX || strlen(b) > ALIAS_MAX)
+		return false;
 	while (*a == *b && *a && !strchr("*?[", *a))
 		a++, b++;
 	if (*a && *b && !strchr("*?[", *a) && !strchr("*?[", *b))

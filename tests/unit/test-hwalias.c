@@ -61,6 +61,11 @@ static void patterns(void **state)
 		{"a[0-9]", "a[5-7]", true},
 		{"a[0-4]", "a[5-7]", false},
 		{"a[0-4", "a[0-4", true},
+		{"a[xyz-]", "a-", true},
+		{"a[xyz]b", "a?b", true},
+		{"a[xyz]b", "aab", false},
+		{"*[a-c]", "x[c-d]", true},
+		{"\xc3\xa4", "\xc3?", true},
 		{"*", "", true},
 		{"", "", true},
 		{"pci:v00008086d00001234sv*sd*bc*sc*i*", "pci:v00008086d*sv*sd*bc02sc*i*", true},
@@ -74,6 +79,7 @@ static void patterns(void **state)
 	}
 	/* many stars take no time */
 	assert_false(hwalias_overlap("*a*a*a*a*a*a*a*a*a*a*a*b", "*c*c*c*c*c*c*c*c*c*c*c*c*c*d"));
+	assert_false(hwalias_overlap("*********:*********pci:v0[D3sv", "*0*0*0*0*0*0*0*0*0*0*0*0*0*0*0*0*z"));
 }
 
 int main(void)

@@ -9,6 +9,8 @@
 
 #include "model/intake.h"
 
+#define CHUNKED_MAX 1024u /* bytes of a string that are looked at eight at a time */
+
 struct mark {
 	uint32_t serial; /* of the module that needs this string; 0: none did yet */
 	uint32_t crc;
@@ -414,15 +416,30 @@ static int chunk_cmp(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
-static void sort_chunks(const struct intake *in, struct chunk *c, size_t n, size_t depth)
+static int whole_cmp(const void *pa, const void *pb, void *arg)
 {
+	uint32_t a_len, b_len;
+	const char *a = intake_str(arg, ((const struct chunk *)pa)->id, &a_len);
+	const char *b = intake_str(arg, ((const struct chunk *)pb)->id, &b_len);
+	int c = memcmp(a, b, MIN(a_len, b_len));
+
+	return c ? c : (a_len > b_len) - (a_len < b_len);
+}
+
+static void sort_chunks(struct intake *in, struct chunk *c, size_t n, size_t depth)
+{
+	/* no names agree that far; made to, they would use up the stack */
+	if (depth >= CHUNKED_MAX) {
+		qsort_r(c, n, sizeof(*c), whole_cmp, in);
+		return;
+	}
 	for (size_t i = 0; i < n; i++)
 		c[i].bytes = chunk_at(in, c[i].id, depth);
 	qsort(c, n, sizeof(*c), chunk_cmp);
 	for (size_t i = 0, end; i < n; i = end) {
 		for (end = i + 1; end < n && c[end].bytes == c[i].bytes; end++)
 			;
-		/* strings are unique: equal chunks have no end in them */
+		/* strings are unique: equal chunks have no end in them, but for what no module has, a NUL */
 		if (end - i > 1)
 			sort_chunks(in, c + i, end - i, depth + 8);
 	}

@@ -49,6 +49,8 @@ static uint64_t checksum_of_head(const struct store_head *h)
 
 static int check(const struct store_head *h, size_t len, const struct digest *where)
 {
+	size_t size;
+
 	if (len < sizeof(*h) || memcmp(h->magic, STORE_MAGIC, sizeof(h->magic)) != 0)
 		return STORE_DAMAGED;
 	if (h->version != STORE_FORMAT || h->byte_order != STORE_BYTE_ORDER ||
@@ -59,9 +61,8 @@ static int check(const struct store_head *h, size_t len, const struct digest *wh
 		return STORE_DAMAGED;
 	if (where && !digest_eq(h->inputs.where, *where))
 		return STORE_FOREIGN;
-	if (tables_size(&h->counts) != len - sizeof(*h))
-		return STORE_DAMAGED;
-	return 0;
+	size = tables_size(&h->counts);
+	return size == 0 || size != len - sizeof(*h) ? STORE_DAMAGED : 0;
 }
 
 static int open_safely(int dirfd, const char *name, struct stat *st)

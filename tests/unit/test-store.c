@@ -229,6 +229,16 @@ static void tables_that_lie(void **state)
 	made_done(&m);
 }
 
+/* The checksum is right, too: a head alone whose counts no table can have. */
+static void a_head_that_lies(void **state)
+{
+	const struct scratch *d = *state;
+	struct store_head h = {.inputs.where = where};
+
+	assert_int_equal(store_write(d->fd, "s", &h, &(struct counts){.mods = UINT32_MAX}), 0);
+	assert_int_equal(open_and_close(d->fd, &where), STORE_DAMAGED);
+}
+
 static void sizes(void **state)
 {
 	struct counts n = {0};
@@ -277,6 +287,7 @@ int main(void)
 		TEST(any_bit_wrong),
 		TEST(any_other_size),
 		cmocka_unit_test(tables_that_lie),
+		TEST(a_head_that_lies),
 		cmocka_unit_test(sizes),
 		TEST(a_directory_that_cannot_be_written),
 		cmocka_unit_test(words_for_every_outcome),

@@ -11,6 +11,7 @@
 #include "program/packages.h"
 
 #define LINKS_MAX 8
+#define BLOCK_MIN ((size_t)1 << 20)
 
 extern char **environ;
 
@@ -90,22 +91,30 @@ static int read_string(struct loading *l, uint32_t len, const char **ret)
 
 static int read_block(struct loading *l, uint32_t len, const char **ret)
 {
-	char *block;
+	struct buf block = {0};
+	int r = 0;
 
 	l->total += len;
 	if (len > WIRE_BYTES_MAX || l->total > WIRE_TOTAL_MAX)
 		return -EPROTO;
-	block = malloc((size_t)len + 1);
-	if (!block)
-		return -ENOMEM;
-	buf_add(&l->p->blocks, &block, sizeof(block));
-	if (l->p->blocks.err) {
-		free(block);
-		return -ENOMEM;
+	/* memory grows with what comes, not with what is claimed */
+	while (block.len < len && r == 0) {
+		size_t n = MIN(len - block.len, MAX(block.len, BLOCK_MIN));
+		char *to = buf_reserve(&block, n);
+
+		r = to ? read_full(l->fd, to, n) : -ENOMEM;
+		block.len += n;
 	}
-	block[len] = '\0';
-	*ret = block;
-	return read_full(l->fd, block, len);
+	if (r == 0)
+		buf_char(&block, '\0');
+	if (r == 0 && !block.err)
+		buf_add(&l->p->blocks, &block.data, sizeof(block.data));
+	if (r < 0 || block.err || l->p->blocks.err) {
+		buf_done(&block);
+		return r < 0 ? r : -ENOMEM;
+	}
+	*ret = block.data;
+	return 0;
 }
 
 /* What a package says must not reach the terminal's own commands. */
@@ -117,14 +126,46 @@ static const char *printable(const char *text)
 	return text;
 }
 
+/* Absolute and normalised, as the inspector sends them; or a file name. */
+static bool path_ok(const char *path, bool bare)
+{
+	if (bare)
+		return *path && !strchr(path, '/');
+	for (const char *p = path; *p; p += strcspn(p, "/")) {
+		size_t n = *p == '/' ? strcspn(++p, "/") : 0;
+
+		if (n == 0 || (n <= 2 && strspn(p, ".") >= n))
+			return false;
+	}
+	return *path;
+}
+
+/* Does a record fit what it says it is? */
+static bool record_ok(const struct wire *w, unsigned packages, const char *a, const char *b)
+{
+	if (strlen(a) != w->len[0] || strlen(b) != w->len[1])
+		return false;
+	switch (w->type) {
+	case WIRE_SCRIPT:
+		return packages > 0;
+	case WIRE_FILE:
+		return packages > 0 && path_ok(a, w->flags & WIRE_BARE);
+	case WIRE_LINK:
+		return packages > 0 && path_ok(a, false);
+	case WIRE_OLD:
+		return packages > 0 && *a == '/';
+	default:
+		return true;
+	}
+}
+
 static int take_record(struct loading *l, const struct wire *w, const char *a, const char *b,
 	const char *bytes)
 {
 	struct packages *p = l->p;
 	unsigned n = (unsigned)vec_len(&p->list, struct package);
 
-	if (n == 0 && (w->type == WIRE_SCRIPT || w->type == WIRE_FILE || w->type == WIRE_LINK ||
-			      w->type == WIRE_OLD))
+	if (!record_ok(w, n, a, b))
 		return -EPROTO;
 	switch (w->type) {
 	case WIRE_PACKAGE:

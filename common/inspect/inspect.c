@@ -15,7 +15,6 @@
 #include <linux/capability.h>
 #include <linux/securebits.h>
 #include <signal.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -27,156 +26,6 @@
 
 #define NOBODY 65534
 #define MEMORY_MAX ((rlim_t)4 << 30)
-
-/* --- records --- */
-
-static void put(const void *data, size_t len)
-{
-	if (fwrite(data, 1, len, stdout) != len)
-		exit(1);
-}
-
-static void put_record(enum wire_type type, uint32_t flags, int64_t mtime, const char *a,
-	const char *b, const void *bytes, size_t len)
-{
-	struct wire w = {.type = type, .flags = flags, .mtime = mtime,
-		.len = {(uint32_t)MIN(strlen(a), WIRE_NAME_MAX),
-			(uint32_t)MIN(strlen(b), WIRE_NAME_MAX), (uint32_t)len}};
-
-	put(&w, sizeof(w));
-	put(a, w.len[0]);
-	put(b, w.len[1]);
-	put(bytes, len);
-}
-
-void send_package(const char *file, const char *name, const char *kind, uint32_t flags)
-{
-	put_record(WIRE_PACKAGE, flags, 0, file, name, kind, strlen(kind));
-}
-
-void send_script(const char *name, const char *calls)
-{
-	put_record(WIRE_SCRIPT, 0, 0, name, calls, "", 0);
-}
-
-void send_link(const char *path, const char *to, bool hard)
-{
-	put_record(WIRE_LINK, hard ? WIRE_HARD : 0, 0, path, to, "", 0);
-}
-
-void send_old(const char *path, const char *owner)
-{
-	put_record(WIRE_OLD, 0, 0, path, owner, "", 0);
-}
-
-void send_note(const char *fmt, ...)
-{
-	char text[1024];
-	va_list ap;
-
-	va_start(ap, fmt);
-	vsnprintf(text, sizeof(text), fmt, ap);
-	va_end(ap);
-	put_record(WIRE_NOTE, 0, 0, text, "", "", 0);
-}
-
-int send_error(const char *file, const char *fmt, ...)
-{
-	char text[1024];
-	va_list ap;
-
-	va_start(ap, fmt);
-	vsnprintf(text, sizeof(text), fmt, ap);
-	va_end(ap);
-	put_record(WIRE_ERROR, 0, 0, file, text, "", 0);
-	return -EBADMSG;
-}
-
-int send_file(struct inspection *in, const char *operand, const char *path, const void *data,
-	size_t len, int64_t mtime, uint32_t flags)
-{
-	if (len > WIRE_BYTES_MAX)
-		return send_error(operand, "'%s' is larger than any module may be", path);
-	if (in->total + len > WIRE_TOTAL_MAX)
-		return send_error(operand, "its modules are larger than 1 GiB together");
-	in->total += len;
-	put_record(WIRE_FILE, flags, mtime, path, "", data, len);
-	return 0;
-}
-
-/* --- paths --- */
-
-static const char *skip(const char *path, const char *prefix)
-{
-	return str_starts(path, prefix) ? path + strlen(prefix) : NULL;
-}
-
-static bool is_config(const char *path)
-{
-	static const char *const dirs[] = {"/etc/depmod.d/", "/run/depmod.d/",
-		"/usr/local/lib/depmod.d/", "/usr/lib/depmod.d/", "/lib/depmod.d/"};
-
-	for (size_t i = 0; i < ARRAY_SIZE(dirs); i++) {
-		const char *name = skip(path, dirs[i]);
-
-		if (name && *name && !strchr(name, '/'))
-			return str_ends(name, strlen(name), ".conf");
-	}
-	return false;
-}
-
-bool is_wanted(const char *path)
-{
-	const char *rest = skip(path, "/usr/lib/modules/"), *file = strrchr(path, '/') + 1;
-
-	if (!rest)
-		rest = skip(path, "/lib/modules/");
-	if (!rest)
-		return is_config(path);
-	rest = strchr(rest, '/');
-	if (!rest)
-		return false;
-	return modname_is_module_file(file, strlen(file)) || str_eq(rest, "/modules.order") ||
-	       str_eq(rest, "/modules.builtin") || str_eq(rest, "/modules.builtin.modinfo");
-}
-
-bool member_path(const char *member, struct buf *ret)
-{
-	ret->len = 0;
-	while (*member) {
-		size_t n = strcspn(member, "/");
-
-		if (n == 2 && memcmp(member, "..", 2) == 0)
-			return false;
-		if (n > 0 && !(n == 1 && *member == '.')) {
-			buf_char(ret, '/');
-			buf_add(ret, member, n);
-		}
-		member += n + strspn(member + n, "/");
-	}
-	buf_char(ret, '\0');
-	return !ret->err && ret->len > 1 && ret->len < WIRE_NAME_MAX;
-}
-
-void script_calls(const char *text, struct buf *ret)
-{
-	static const char *const callers[] = {
-		"depmod", "weak-modules2", "weak-modules", "dkms", "dracut", "mkinitrd",
-		"update-initramfs", "kernel-install", "modprobe"};
-	static const char word[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-.";
-
-	for (size_t i = 0; i < ARRAY_SIZE(callers); i++) {
-		size_t n = strlen(callers[i]);
-
-		for (const char *p = text; (p = strstr(p, callers[i])); p += n) {
-			if ((p > text && strchr(word, p[-1])) || (p[n] && strchr(word, p[n])))
-				continue;
-			buf_printf(ret, "%s%s", ret->len ? ", " : "", callers[i]);
-			break;
-		}
-	}
-	buf_char(ret, '\0');
-}
 
 /* --- directories and modules --- */
 
@@ -333,7 +182,8 @@ int main(int argc, char **argv)
 	}
 	for (int i = 3; i < argc && r == 0; i++)
 		r = inspect_operand(&in, argv[i]);
-	put_record(WIRE_END, 0, 0, "", "", "", 0);
+	send_end();
+	free(in.rpm_place);
 	root_done(&in.root);
 	return fflush(stdout) == 0 ? 0 : 1;
 }

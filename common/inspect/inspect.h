@@ -13,6 +13,8 @@
 struct inspection {
 	struct root root;
 	uint64_t total; /* bytes of files sent */
+	bool rpm_asked;
+	char *rpm_place; /* rpm's database within the root; NULL: there is none, once asked */
 };
 
 /* Records, see wire.h. They end the program if nobody reads them. */
@@ -26,6 +28,8 @@ int send_error(const char *file, const char *fmt, ...) _printf_(2, 3);
 /* Send a file, or fail as send_error() does where it is beyond a limit. */
 int send_file(struct inspection *in, const char *operand, const char *path, const void *data,
 	size_t len, int64_t mtime, uint32_t flags);
+/* Nothing follows. */
+void send_end(void);
 
 /* Whether a path within a root is of a module, of a kernel's lists or of depmod.d. */
 bool is_wanted(const char *path);

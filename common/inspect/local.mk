@@ -14,6 +14,8 @@ common_inspect_inspect_package_SOURCES = \
 	common/inspect/archive.c \
 	common/inspect/inspect.c \
 	common/inspect/inspect.h \
+	common/inspect/paths.c \
+	common/inspect/records.c \
 	common/inspect/rpmfile.c \
 	common/inspect/wire.h
 endif

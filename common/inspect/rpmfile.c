@@ -112,12 +112,11 @@ static bool has_database(struct inspection *in, const char *place)
 }
 
 /* The root's rpm may keep it elsewhere than this system's. */
-static rpmts open_database(struct inspection *in)
+static void find_database(struct inspection *in)
 {
 	static const char *const usual[] = {"/usr/lib/sysimage/rpm", "/var/lib/rpm", "/usr/share/rpm"};
 	_cleanup_(freep) char *configured = NULL;
 	const char *place = NULL;
-	rpmts ts;
 
 	rpmReadConfigFiles(NULL, NULL);
 	configured = rpmExpand("%{?_dbpath}", NULL);
@@ -126,16 +125,28 @@ static rpmts open_database(struct inspection *in)
 	for (size_t i = 0; i < ARRAY_SIZE(usual) && !place; i++)
 		if (has_database(in, usual[i]))
 			place = usual[i];
-	if (!place)
+	if (place)
+		rpmPushMacro(NULL, "_dbpath", NULL, place, RMIL_CMDLINE);
+	in->rpm_place = place ? strdup(place) : NULL;
+}
+
+static rpmts open_database(struct inspection *in)
+{
+	rpmts ts;
+
+	/* once: all of rpm's macros take longer to read than a package */
+	if (!in->rpm_asked)
+		find_database(in);
+	in->rpm_asked = true;
+	if (!in->rpm_place)
 		return NULL;
-	rpmPushMacro(NULL, "_dbpath", NULL, place, RMIL_CMDLINE);
 	ts = new_set();
 	*last_log = '\0';
 	rpmtsSetRootDir(ts, *in->root.path ? in->root.path : "/");
 	if (rpmtsOpenDB(ts, O_RDONLY) == 0)
 		return ts;
 	send_note("rpm's database in '%s%s' cannot be read: what an upgrade takes away is not known%s%s",
-		in->root.path, place, *last_log ? ": " : "", last_log);
+		in->root.path, in->rpm_place, *last_log ? ": " : "", last_log);
 	return rpmtsFree(ts);
 }
 

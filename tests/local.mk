@@ -8,12 +8,14 @@ LOG_DRIVER = env AM_TAP_AWK='$(AWK)' $(SHELL) $(top_srcdir)/build-aux/tap-driver
 # what is worth running in a build with sanitizers: all that is the program's own
 SANITIZED_TESTS = \
 	$(UNIT_TESTS) \
+	tests/fuzz/replay \
 	tests/cases/run \
 	tests/diff/synthetic
 
 TESTS = \
 	$(SANITIZED_TESTS) \
 	tests/cases/self-check \
+	tests/fuzz/oracle \
 	tests/diff/real-slices \
 	tests/diff/live \
 	tests/diff/judges \
@@ -28,6 +30,7 @@ EXTRA_DIST += \
 	tests/oracle \
 	tests/setup
 
+include $(srcdir)/tests/fuzz/local.mk
 include $(srcdir)/tests/unit/local.mk
 include $(srcdir)/tests/fault/local.mk
 include $(srcdir)/tests/system/depmod/local.mk

@@ -581,7 +581,7 @@ def generate(root, config, layout, chroot='', reader=read_module):
     closure = all_dependencies(order, deps, topological_rank(order, deps))
 
     def values(m, key):
-        return [x[len(key) + 1:] for x in info[m] if x.startswith(key + '=')]
+        return [x[len(key) + 1:] for x in info[m] if x.partition('=')[0] == key]
 
     def listing(title, key):
         return f'# {title} dependencies extracted from modules themselves.\n' + ''.join(
@@ -600,7 +600,9 @@ def generate(root, config, layout, chroot='', reader=read_module):
     symbols = hash_order(owner, 2048)
     nodes = [f'{m} {n}\n' for m in order for n in [device_node(values(m, 'alias'))] if n]
     builtin, builtin_info = read('modules.builtin'), read('modules.builtin.modinfo')
-    builtin_names = [module_name(line) for line in text(builtin or b'').split('\n') if re.match('[A-Za-z]', line)]
+    # a name without a dot has its line's newline in it; of none at all depmod takes what its memory holds by chance
+    lines = re.findall('(?m)^[A-Za-z].*\n?', text(builtin or b''))
+    builtin_names = [module_name(line.split('\0')[0]) for line in lines if not line.split('\0')[0].endswith('/')]
     builtin_aliases = []
     for record in (builtin_info or b'').split(b'\0'):
         match = re.match(rb'([^.]+)\.alias=(.+)', record, re.S)

@@ -2,7 +2,9 @@
 
 EXTRA_DIST += tests/system/packaging
 
-TESTS += tests/system/packaging/dist
+TESTS += \
+	tests/system/packaging/dist \
+	tests/system/packaging/unit
 if DPKG
 TESTS += tests/system/packaging/debian
 endif

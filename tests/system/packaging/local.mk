@@ -4,6 +4,8 @@ EXTRA_DIST += tests/system/packaging
 
 TESTS += \
 	tests/system/packaging/dist \
+	tests/system/packaging/images \
+	tests/system/packaging/labels \
 	tests/system/packaging/unit
 if DPKG
 TESTS += tests/system/packaging/debian

@@ -1,26 +1,25 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
 /*
- * The rpm plugin. It collects what a transaction does to kernel modules and has the
- *program bring their indexes up to date, at the end, once. It does nothing else in rpm's
- *process.
+ * The rpm plugin. It collects what a transaction does to kernel modules and has the program
+ * bring their indexes up to date, at the end, once. It does nothing else in rpm's process.
  *
- *	tsm_pre			(outside)  note the root; are there marks of the dead?
- *	fsm_file_pre		(inside)   mark the kernel before its first file changes
- *	fsm_file_post		(inside)   collect the path, whatever became of it
- *	scriptlet_pre		(inside)   before the first that may read the indexes:
- *flush scriptlet_fork_post	(child)    offer the drop-in tsm_post		(outside)
- *flush what is left; clear the marks
+ *	tsm_pre             (outside)  note the root; are there marks of the dead?
+ *	fsm_file_pre        (inside)   mark the kernel before its first file changes
+ *	fsm_file_post       (inside)   collect the path, whatever became of it
+ *	scriptlet_pre       (inside)   before the first that may read the indexes: flush
+ *	scriptlet_fork_post (child)    offer the drop-in
+ *	tsm_post            (outside)  flush what is left; clear the marks
  *
  * "Inside" is inside the chroot of --root, where the program is the root's own. If it has
  * none, the flush waits for tsm_post, which calls ours from outside.
  *
  * Which path holds what is not decided here. The disk is the truth when the program scans
- *it; that is why scriptlets after a flush are a reason for another one, and why the
- *result of a file operation, or of the transaction, does not matter.
+ * it; that is why scriptlets after a flush are a reason for another one, and why the result
+ * of a file operation, or of the transaction, does not matter.
  *
  * Every hook returns RPMRC_OK: nothing here is worth a failed transaction. If the indexes
- *may be stale at the end, one warning says so, and the marks stay for a later run.
+ * may be stale at the end, one warning says so, and the marks stay for a later run.
  */
 
 #include <errno.h>

@@ -1,26 +1,26 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
 /*
- * A mark is a small file, and its owner's life is a lock on it: the kernel drops a flock
- *with the last descriptor, whichever way the owner dies.
+ * A mark is a small file, and its owner's life is a lock on it: the kernel drops a flock with
+ * the last descriptor, whichever way the owner dies.
  *
- * Owners hold it shared, so that two transactions can change one kernel (rpm and dpkg on
- *one machine; each has a lock of its own against itself only). Whoever wants to remove
- *the file needs it exclusively, for a moment, and thereby knows that no owner lives.
+ * Owners hold it shared, so that two transactions can change one kernel (rpm and dpkg on one
+ * machine; each has a lock of its own against itself only). Whoever wants to remove the file
+ * needs it exclusively, for a moment, and thereby knows that no owner lives.
  *
- * That is not enough to remove it. An owner may have died after the scan of the run that
- *now wants to: its last changes were not seen. So:
+ * That is not enough to remove it. An owner may have died after the scan of the run that now
+ * wants to: its last changes were not seen. So:
  *
  *	healer:	list (orphaned? state)  ->  scan, publish  ->  remove if it was orphaned
  *		and its state is the same
  *	owner:	set (alone? state)  ->  changes, scan, publish  ->  remove if it was alone
  *		and its state is the same
  *
- * Each owner appends a line when it sets the mark, so "the same state" means that nobody
- *was there in between. In every doubt the mark is left, which costs one idle run later.
+ * Each owner appends a line when it sets the mark, so "the same state" means that nobody was
+ * there in between. In every doubt the mark is left, which costs one idle run later.
  *
- * A file can be unlinked between open and flock; then it has no links left, and setting
- *it starts again.
+ * A file can be unlinked between open and flock; then it has no links left, and setting it
+ * starts again.
  */
 
 #include <dirent.h>

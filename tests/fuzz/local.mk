@@ -64,7 +64,7 @@ tests_fuzz_fuzz_package_LDADD = $(fuzz_ldadd) $(ARCHIVE_LIBS) $(RPM_LIBS)
 tests_fuzz_fuzz_package_DEPENDENCIES = $(fuzz_dependencies)
 
 tests_fuzz_fuzz_records_SOURCES = tests/fuzz/records.c tests/fuzz/fuzz.h \
-	common/program/messages.c common/program/packages.c
+	common/program/host.c common/program/messages.c common/program/packages.c
 tests_fuzz_fuzz_records_LDADD = $(fuzz_ldadd)
 tests_fuzz_fuzz_records_DEPENDENCIES = $(fuzz_dependencies)
 

@@ -42,6 +42,22 @@ const char *store_outcome_text(int outcome)
 	return outcome > 0 && outcome < STORE_OUTCOMES ? texts[outcome] : "cannot be used";
 }
 
+void store_name(const char *root, const char *dir, char *ret)
+{
+	int n;
+
+	while (*root == '/')
+		root++;
+	n = snprintf(ret, STORE_NAME_MAX + 1, "%s%s%s" STORE_SUFFIX, root, *root ? "/" : "", dir);
+	if (n > 200)
+		snprintf(ret, STORE_NAME_MAX + 1, "%016llx%016llx" STORE_SUFFIX,
+			(unsigned long long)digest_hash(root, strlen(root)),
+			(unsigned long long)digest_hash(dir, strlen(dir)));
+	for (char *p = ret; *p; p++)
+		if (*p == '/')
+			*p = '!'; /* as sysfs writes such names */
+}
+
 static uint64_t checksum_of_head(const struct store_head *h)
 {
 	return digest_hash((const char *)h + CHECKED_FROM, sizeof(*h) - CHECKED_FROM);

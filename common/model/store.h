@@ -51,6 +51,14 @@ enum {
 	STORE_OUTCOMES,
 };
 
+#define STORE_NAME_MAX 255u
+
+/*
+ * The name of the store of a module directory: root is "" where the store is below the root, else
+ * the root's path. ret has room for STORE_NAME_MAX + 1 bytes.
+ */
+void store_name(const char *root, const char *dir, char *ret);
+
 /* A clause for messages: "is damaged". */
 const char *store_outcome_text(int outcome);
 

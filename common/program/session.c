@@ -191,22 +191,6 @@ static int load_vmlinux(struct session *s)
 	return r;
 }
 
-void store_name(const char *root, const char *dir, char *ret)
-{
-	int n;
-
-	while (*root == '/')
-		root++;
-	n = snprintf(ret, NAME_MAX + 1, "%s%s%s" STORE_SUFFIX, root, *root ? "/" : "", dir);
-	if (n > 200)
-		snprintf(ret, NAME_MAX + 1, "%016llx%016llx" STORE_SUFFIX,
-			(unsigned long long)digest_hash(root, strlen(root)),
-			(unsigned long long)digest_hash(dir, strlen(dir)));
-	for (char *p = ret; *p; p++)
-		if (*p == '/')
-			*p = '!'; /* as sysfs writes such names */
-}
-
 void session_store_name(const struct session *s, const struct kernel *k, char *ret)
 {
 	store_name(s->o->store ? s->root.path : "", k->dir, ret);

@@ -47,10 +47,5 @@ int session_run(const struct options *o);
 /* The target of one kernel. *ret_outdir is its memory; free it. */
 int session_target(const struct session *s, const struct kernel *k, struct target *ret,
 	char **ret_outdir);
-/*
- * The name of the facts store of a module directory: root is "" where the store is below the
- * root, else the root's path. ret has room for NAME_MAX + 1 bytes.
- */
-void store_name(const char *root, const char *dir, char *ret);
-/* The same for a kernel of this session: a directory named with --store may serve several roots. */
+/* store_name() of a kernel of this session: a directory named with --store may serve several roots. */
 void session_store_name(const struct session *s, const struct kernel *k, char *ret);

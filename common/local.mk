@@ -73,7 +73,26 @@ common_libkmpdepmod_a_SOURCES = \
 	common/engine/scan.h \
 	common/engine/target.h \
 	common/engine/update.c \
-	common/engine/update.h
+	common/engine/update.h \
+	common/keep/clean.c \
+	common/keep/conf.c \
+	common/keep/conf.h \
+	common/keep/judge.c \
+	common/keep/keep.c \
+	common/keep/keep.h \
+	common/keep/link.c \
+	common/keep/link.h \
+	common/keep/manifest.c \
+	common/keep/manifest.h \
+	common/keep/refresh.c \
+	common/keep/refresh.h \
+	common/keep/restore.c \
+	common/keep/running.c \
+	common/keep/running.h \
+	common/keep/save.c \
+	common/keep/status.c \
+	common/keep/tree.c \
+	common/keep/tree.h
 common_libs = common/libkmpdepmod.a $(ZSTD_LIBS) $(XZ_LIBS) $(GZIP_LIBS)
 
 sbin_PROGRAMS += kmp-depmod
@@ -91,6 +110,9 @@ kmp_depmod_SOURCES = \
 	common/program/host.h \
 	common/program/json.c \
 	common/program/json.h \
+	common/program/keep.c \
+	common/program/keep.h \
+	common/program/keep_show.c \
 	common/program/kernelinfo.c \
 	common/program/kernelinfo.h \
 	common/program/main.c \

@@ -35,6 +35,7 @@ include $(srcdir)/tests/unit/local.mk
 include $(srcdir)/tests/fault/local.mk
 include $(srcdir)/tests/system/depmod/local.mk
 include $(srcdir)/tests/system/dpkg/local.mk
+include $(srcdir)/tests/system/keep/local.mk
 include $(srcdir)/tests/system/packages/local.mk
 include $(srcdir)/tests/system/packaging/local.mk
 include $(srcdir)/tests/system/rpm/local.mk

@@ -4,6 +4,7 @@
 #include <malloc.h>
 
 #include "program/depmod.h"
+#include "program/keep.h"
 #include "program/session.h"
 
 static const char *base_name(const char *path)
@@ -39,7 +40,7 @@ int main(int argc, char **argv)
 		return depmod_main(argc - 1, argv + 1);
 	if (!options_parse(&o, argc, argv, &status))
 		return status;
-	status = session_run(&o);
+	status = o.keep ? keep_run(&o) : session_run(&o);
 	options_done(&o);
 	return status;
 }

@@ -27,6 +27,9 @@ enum {
 	OPT_DOT,
 	OPT_EXIT_CODE,
 	OPT_EXPLAIN,
+	OPT_KEEP_RUNNING,
+	OPT_CAUSE,
+	OPT_SYSTEM,
 };
 
 static const char short_options[] = "nm:o:C:j:eE:F:P:wxqvVh";
@@ -59,6 +62,9 @@ static const struct option long_options[] = {
 	{"dot", no_argument, NULL, OPT_DOT},
 	{"exit-code", no_argument, NULL, OPT_EXIT_CODE},
 	{"explain", required_argument, NULL, OPT_EXPLAIN},
+	{"keep-running", required_argument, NULL, OPT_KEEP_RUNNING},
+	{"cause", required_argument, NULL, OPT_CAUSE},
+	{"system", required_argument, NULL, OPT_SYSTEM},
 	{"quiet", no_argument, NULL, 'q'},
 	{"verbose", no_argument, NULL, 'v'},
 	{"version", no_argument, NULL, 'V'},
@@ -70,6 +76,7 @@ static void help(void)
 {
 	fputs("Usage: kmp-depmod [OPTION...] [KVER...]\n"
 	      "       kmp-depmod --dry-run [OPTION...] [KVER | PACKAGE | MODULE | DIR]...\n"
+	      "       kmp-depmod --keep-running save|restore|clean|status [OPTION...]\n"
 	      "       kmp-depmod --as-depmod [DEPMOD-OPTION...]\n"
 	      "\n"
 	      "Bring the module indexes of KVER (default: of every kernel below ROOT) up to date,\n"
@@ -110,6 +117,12 @@ static void help(void)
 	      "      --explain MODULE   why its file wins, what it needs and who needs it\n"
 	      "      --dot              report as a graph for Graphviz\n"
 	      "      --exit-code        exit 10 if something would change, 3 if it would break\n"
+	      "\n"
+	      "      --keep-running ACTION\n"
+	      "                         save, restore, clean or status: keep the modules of the\n"
+	      "                         kernel that runs over an upgrade, as kmp-depmod.conf(5) says\n"
+	      "      --cause TEXT       why, for --keep-running save\n"
+	      "      --system DIR       where proc, sys and run of the running system are\n"
 	      "\n"
 	      "      --json             report as JSON\n"
 	      "      --stats            report where the time went\n"
@@ -173,6 +186,19 @@ static bool add_word(char ***list, int *n, const char *word, int *ret_status)
 	*list = grown;
 	grown[(*n)++] = (char *)word;
 	return true;
+}
+
+static bool keep_action(struct options *o, const char *word, int *ret_status)
+{
+	static const char *const words[] = {[KEEP_SAVE] = "save", [KEEP_RESTORE_NOW] = "restore",
+		[KEEP_CLEAN] = "clean", [KEEP_STATUS] = "status"};
+
+	for (unsigned i = KEEP_SAVE; i < ARRAY_SIZE(words); i++)
+		if (str_eq(word, words[i])) {
+			o->keep = i;
+			return true;
+		}
+	return usage(ret_status, "--keep-running wants save, restore, clean or status, not '%s'", word);
 }
 
 /* True to go on with the next option. */
@@ -258,6 +284,14 @@ static bool take_option(struct options *o, int c, int *ret_status)
 	case OPT_EXPLAIN:
 		o->explain = optarg;
 		return true;
+	case OPT_KEEP_RUNNING:
+		return keep_action(o, optarg, ret_status);
+	case OPT_CAUSE:
+		o->cause = optarg;
+		return true;
+	case OPT_SYSTEM:
+		o->system = optarg;
+		return true;
 	case OPT_NO_SYNC:
 		o->no_sync = true;
 		return true;
@@ -292,6 +326,8 @@ static bool consistent(const struct options *o, int *ret_status)
 {
 	if (o->dry_run && o->verify)
 		return usage(ret_status, "--dry-run and --verify exclude each other%s", "");
+	if (o->keep && (o->dry_run || o->verify || o->n_kernels || o->moduledir || o->outdir))
+		return usage(ret_status, "--keep-running is of the running kernel, in its place%s", "");
 	if (o->errsyms && !o->symvers && !o->sysmap)
 		return usage(ret_status, "-e needs -E or -F%s", "");
 	if (o->errexit && !o->errsyms)

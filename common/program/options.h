@@ -14,6 +14,14 @@ enum exit_status {
 	EXIT_BUSY = 75,   /* EX_TEMPFAIL: another run held the lock for the whole wait */
 };
 
+enum keep_action {
+	KEEP_NONE, /* the command is another one */
+	KEEP_SAVE,
+	KEEP_RESTORE_NOW,
+	KEEP_CLEAN,
+	KEEP_STATUS,
+};
+
 struct options {
 	bool dry_run, full, verify, no_sync, json, stats, quiet;
 	bool errsyms, errexit, warn;
@@ -32,6 +40,8 @@ struct options {
 	int n_packages, n_removed;
 	const char *explain; /* a module */
 	bool dot, exit_code;
+	enum keep_action keep;
+	const char *cause, *system; /* of --keep-running */
 };
 
 /*

@@ -19,7 +19,7 @@ _kmp_depmod()
 	local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]} root='' moduledir='' i value
 	local options='--dry-run --full --verify --touched-from --root --moduledir --outdir --config --store --jobs
 		--wait --no-sync --keep-directory --errsyms --symvers --filesyms --symbol-prefix --warn --errexit --json
-		--kernel --add --remove --explain --dot --exit-code --stats --quiet --verbose --version --help
+		--kernel --add --remove --explain --dot --exit-code --keep-running --cause --system --stats --quiet --verbose --version --help
 		-n -m -o -C -j -e -E -F -P -w -x -q -v -V -h'
 
 	# "--root=DIR" is three words here
@@ -44,7 +44,7 @@ _kmp_depmod()
 		mapfile -t COMPREPLY < <(compgen -f -- "$cur")
 		return
 		;;
-	--root | -o | --outdir)
+	--root | -o | --outdir | --system)
 		compopt -o filenames
 		mapfile -t COMPREPLY < <(compgen -d -- "$cur")
 		return
@@ -63,11 +63,15 @@ _kmp_depmod()
 		mapfile -t COMPREPLY < <(compgen -W "$(_kmp_depmod_kernels "$root" "$moduledir")" -- "$cur")
 		return
 		;;
+	--keep-running)
+		mapfile -t COMPREPLY < <(compgen -W 'save restore clean status' -- "$cur")
+		return
+		;;
 	-m | --moduledir)
 		mapfile -t COMPREPLY < <(compgen -W 'lib/modules usr/lib/modules' -- "$cur")
 		return
 		;;
-	-j | --jobs | --wait | -P | --symbol-prefix | --remove | --explain)
+	-j | --jobs | --wait | -P | --symbol-prefix | --remove | --explain | --cause)
 		return
 		;;
 	esac

@@ -5,6 +5,7 @@
 
 man_sources = \
 	packaging/man/kmp-depmod.8.scd \
+	packaging/man/kmp-depmod.conf.5.scd \
 	packaging/man/kmp-depmod-depmod.8.scd \
 	packaging/man/kmp-depmod-report.5.scd \
 	packaging/man/kmp-depmod-store.5.scd
@@ -16,6 +17,7 @@ EXTRA_DIST += \
 	packaging/man/kmp-depmod-report.5.scd \
 	packaging/man/kmp-depmod-store.5.scd \
 	packaging/man/kmp-depmod.8.scd \
+	packaging/man/kmp-depmod.conf.5.scd \
 	packaging/man/rpm-plugin-kmp-depmod.8.scd
 
 dist_doc_DATA = packaging/kmp-depmod-report.schema.json

@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#pragma once
+/* link.h: a second name for a file, or where that cannot be, a copy that shares its blocks. */
+
+#include "base/fs.h"
+
+struct link_source {
+	const struct root *root;
+	int dirfd;
+	const char *name;
+	const char *path; /* of the same file, within the root: to follow a link there */
+	bool follow;      /* it is a symbolic link: its target is meant */
+};
+
+enum {
+	LINK_COPIED = 1, /* no hard link could be made, but a copy with the same attributes */
+};
+
+/*
+ * Make dst in dstdir. Returns 0, LINK_COPIED, -EEXIST if there is such a file, or another errno;
+ * then nothing was made.
+ */
+int link_file(const struct link_source *src, int dstdir, const char *dst);

@@ -1,0 +1,191 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * The new stats are taken when the clock that stamps files has moved on: a later change then
+ * cannot have the same ctime.
+ */
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <time.h>
+
+#include "engine/emit.h"
+#include "engine/scan.h"
+#include "keep/refresh.h"
+
+int refresh_open(int store_dir, const char *name, struct refresh *ret)
+{
+	struct refresh r = {.store_dir = store_dir, .name = name};
+	int err;
+
+	*ret = r;
+	if (store_dir < 0)
+		return 0;
+	err = store_open(store_dir, name, NULL, &r.store);
+	if (err)
+		return err < 0 ? err : 0;
+	r.image = malloc(r.store.len);
+	r.was_true = calloc((size_t)r.store.t.n.mods + OUT_MAX, 1);
+	if (!r.image || !r.was_true) {
+		refresh_close(&r);
+		return -ENOMEM;
+	}
+	memcpy(r.image, r.store.map, r.store.len);
+	tables_place(&r.t, &r.store.head->counts, (char *)r.image + sizeof(struct store_head));
+	*ret = r;
+	return 0;
+}
+
+void refresh_close(struct refresh *r)
+{
+	store_close(&r->store);
+	free(r->image);
+	free(r->was_true);
+	*r = (struct refresh){.store_dir = -1};
+}
+
+dir_row refresh_dir(const struct refresh *r, const char *path)
+{
+	return r->image ? tables_find_dir(&r->t, path) : ID_NONE;
+}
+
+static bool is_true(const struct stamp *then, const struct stamp *now, bool moved)
+{
+	return then->ino == now->ino && then->size == now->size && then->mtime == now->mtime &&
+	       (moved ? then->ctime <= now->ctime : then->ctime == now->ctime);
+}
+
+static void before_output(struct refresh *r, const char *file, const struct stamp *now, bool moved)
+{
+	const struct store_head *h = r->image;
+
+	for (unsigned i = 0; i < OUT_MAX; i++)
+		if (str_eq(file, output_names[i]) && h->valid_outputs && !h->outputs[i].racy)
+			r->any_true |= r->was_true[r->t.n.mods + i] =
+				is_true(&h->outputs[i].stamp, now, moved);
+}
+
+void refresh_before(struct refresh *r, dir_row dir, bool is_top, const char *file,
+	const struct stat *st, bool moved)
+{
+	struct stamp now = stamp_of(st);
+	mod_row m;
+
+	if (!r->image)
+		return;
+	if (is_top)
+		before_output(r, file, &now, moved);
+	m = dir == ID_NONE ? ID_NONE : tables_find_mod(&r->t, dir, file);
+	if (m != ID_NONE && !(r->t.mods[m].flags & ROW_RACY))
+		r->any_true |= r->was_true[m] = is_true(&r->t.mods[m].stamp, &now, moved);
+}
+
+/* Links may be absolute: they are followed within the root. */
+static int stat_row(const struct refresh *r, const struct root *root, const char *dir, int fd,
+	mod_row m, struct stat *st)
+{
+	const struct mod *mod = &r->t.mods[m];
+	_cleanup_(buf_done) struct buf path = {0};
+	const char *file = str_of(&r->t, mod->file);
+
+	if (!(mod->flags & ROW_LINK))
+		return fstatat(fd, file, st, AT_SYMLINK_NOFOLLOW) < 0 ? neg_errno() : 0;
+	buf_printf(&path, "%s/%s/%s", dir, str_of(&r->t, r->t.dirs[mod->dir].path), file);
+	return path.err ? path.err : root_stat(root, path.data, st);
+}
+
+static int open_dir(const struct refresh *r, const struct root *root, const char *dir, dir_row d)
+{
+	const char *below = str_of(&r->t, r->t.dirs[d].path);
+	_cleanup_(buf_done) struct buf path = {0};
+
+	buf_printf(&path, "%s%s%s", *below == '/' ? "" : dir, *below == '/' ? "" : "/", below);
+	return path.err ? path.err : root_openat(root, path.data, O_PATH | O_DIRECTORY, 0);
+}
+
+void refresh_before_links(struct refresh *r, const struct root *root, const char *dir)
+{
+	struct stat st;
+
+	for (mod_row m = 0; r->image && m < r->t.n.mods; m++) {
+		const struct mod *mod = &r->t.mods[m];
+		struct stamp now;
+
+		if (!(mod->flags & ROW_LINK) || (mod->flags & ROW_RACY) || r->was_true[m] ||
+			str_of(&r->t, r->t.dirs[mod->dir].path)[0] == '/' ||
+			stat_row(r, root, dir, -1, m, &st) < 0)
+			continue;
+		now = stamp_of(&st);
+		r->any_true |= r->was_true[m] = is_true(&mod->stamp, &now, false);
+	}
+}
+
+static void await_tick(void)
+{
+	int64_t now = scan_racy_limit();
+
+	while (scan_racy_limit() == now)
+		nanosleep(&(struct timespec){.tv_nsec = 500000}, NULL);
+}
+
+/* True if it had to be moved. */
+static bool move_stamp(struct stamp *stamp, const struct stat *st)
+{
+	struct stamp now = stamp_of(st);
+
+	if (!is_true(stamp, &now, true) || stamp->ctime == now.ctime)
+		return false;
+	stamp->ctime = now.ctime;
+	return true;
+}
+
+static unsigned move_dir(struct refresh *r, const struct root *root, const char *dir, dir_row d)
+{
+	_cleanup_(closep) int fd = -1;
+	unsigned moved = 0;
+
+	for (mod_row m = r->t.dirs[d].first; m < r->t.dirs[d + 1].first; m++) {
+		struct stat st;
+
+		if (!r->was_true[m])
+			continue;
+		if (fd < 0)
+			fd = open_dir(r, root, dir, d);
+		if (fd < 0)
+			return moved;
+		if (stat_row(r, root, dir, fd, m, &st) == 0)
+			moved += move_stamp(&r->t.mods[m].stamp, &st);
+	}
+	return moved;
+}
+
+static unsigned move_outputs(struct refresh *r, const struct root *root, const char *dir)
+{
+	_cleanup_(closep) int fd = root_openat(root, dir, O_PATH | O_DIRECTORY, 0);
+	struct store_head *h = r->image;
+	unsigned moved = 0;
+	struct stat st;
+
+	for (unsigned i = 0; fd >= 0 && i < OUT_MAX; i++)
+		if (r->was_true[r->t.n.mods + i] &&
+			fstatat(fd, output_names[i], &st, AT_SYMLINK_NOFOLLOW) == 0)
+			moved += move_stamp(&h->outputs[i].stamp, &st);
+	return moved;
+}
+
+int refresh_finish(struct refresh *r, const struct root *root, const char *dir, int to_dir,
+	const char *to_name)
+{
+	struct counts counts;
+	unsigned moved = 0;
+
+	if (!r->image || to_dir < 0 || !r->any_true)
+		return 0;
+	await_tick();
+	for (dir_row d = 0; d < r->t.n.dirs; d++)
+		moved += move_dir(r, root, dir, d);
+	moved += move_outputs(r, root, dir);
+	if (!moved && to_dir == r->store_dir)
+		return 0;
+	counts = r->t.n;
+	return store_write(to_dir, to_name, r->image, &counts);
+}

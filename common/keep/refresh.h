@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#pragma once
+/*
+ * refresh.h: keep remembered facts true while hard links are made and removed, which moves the
+ * ctime of a file though no byte of it changes.
+ *
+ * Under the lock: open, tell of each file just before a link of it is made or removed, finish.
+ * A file that was not as remembered then stays in doubt; so does one that changed in another
+ * way meanwhile.
+ */
+
+#include "base/fs.h"
+#include "model/store.h"
+
+struct refresh {
+	struct store store; /* head is NULL: nothing is remembered */
+	void *image;        /* of the store, to be written */
+	struct tables t;
+	uint8_t *was_true; /* of each module; then of each output */
+	bool any_true;
+	int store_dir;     /* borrowed */
+	const char *name;  /* borrowed */
+};
+
+/* A store that cannot be used is no error: there is nothing to do then. 0 or -ENOMEM. */
+int refresh_open(int store_dir, const char *name, struct refresh *ret);
+void refresh_close(struct refresh *r);
+
+/* The directory of the files to come, or ID_NONE. */
+dir_row refresh_dir(const struct refresh *r, const char *path);
+/*
+ * A file of that directory has this stat, and is about to get or lose a link. moved: its ctime is
+ * known to have moved since it was remembered, for the same reason.
+ */
+void refresh_before(struct refresh *r, dir_row dir, bool is_top, const char *file,
+	const struct stat *st, bool moved);
+/* Every link in the tree that leads to a file elsewhere, as it is now. */
+void refresh_before_links(struct refresh *r, const struct root *root, const char *dir);
+
+/*
+ * Remember the files' present stats. dir is the kernel's directory below the root. The store is
+ * written to to_dir (under the same name). 0 or -errno; a failure costs time later.
+ */
+int refresh_finish(struct refresh *r, const struct root *root, const char *dir, int to_dir,
+	const char *to_name);

@@ -1,0 +1,332 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * The disk is the judge, each time anew. Only what became of modules that were added to the kernel
+ * cannot be seen there: gone with an upgrade of their package they are put back, gone since
+ * somebody wanted that they are not; so that is noted when they are kept.
+ *
+ * What is to be put back is written down before it is: after a kill the next restore goes on,
+ * and clean knows what is ours.
+ */
+
+#include <dirent.h>
+#include <fcntl.h>
+
+#include "formats/modname.h"
+#include "keep/link.h"
+#include "keep/tree.h"
+
+struct restoring {
+	struct keep *k;
+	struct buf names; /* of modules that were added to the kernel and are there, each with a NUL */
+	struct refresh refresh;
+	dev_t dev;
+	bool in_tree; /* put back the kernel's own, too */
+	unsigned linked;
+};
+
+/* --- what is there already --- */
+
+static bool leads_to_file(const struct restoring *s, const char *below)
+{
+	_cleanup_(buf_done) struct buf path = {0};
+	struct stat st;
+
+	buf_printf(&path, "%s/%s", s->k->dir, below);
+	return !path.err && root_stat(s->k->root, path.data, &st) == 0 && S_ISREG(st.st_mode);
+}
+
+static int collect_names(struct restoring *s, const char *below, int depth)
+{
+	int fd = live_open(s->k, s->k->dir, below), r = 0;
+	DIR *d = fd < 0 ? NULL : fdopendir(fd);
+	const struct dirent *e;
+
+	if (!d) {
+		closep(&fd);
+		return 0;
+	}
+	while (r == 0 && (e = readdir(d))) {
+		_cleanup_(buf_done) struct buf sub = {0};
+
+		buf_printf(&sub, "%s%s%s", below, *below ? "/" : "", e->d_name);
+		if (e->d_name[0] == '.' || is_in_tree(sub.data ? sub.data : ""))
+			continue;
+		if (e->d_type == DT_DIR && depth < 16) {
+			r = sub.err ? sub.err : collect_names(s, sub.data, depth + 1);
+		} else if (is_module(e->d_name) && leads_to_file(s, sub.data)) {
+			char *to = buf_reserve(&s->names, modname_len(e->d_name) + 1);
+
+			if (to)
+				s->names.len += modname_copy(to, e->d_name) + 1;
+			r = s->names.err;
+		}
+	}
+	closedir(d);
+	return r;
+}
+
+static bool has_name(const struct restoring *s, const char *file)
+{
+	char name[NAME_MAX + 1];
+
+	modname_copy(name, file);
+	for (size_t at = 0; at < s->names.len; at += strlen(s->names.data + at) + 1)
+		if (str_eq(s->names.data + at, name))
+			return true;
+	return false;
+}
+
+/* Does this kept file belong where it was? */
+static bool is_wanted(const struct restoring *s, uint32_t d, uint32_t f)
+{
+	const struct manifest *m = &s->k->manifest;
+	const char *name = m->files[f].name;
+
+	if (s->k->marks[m->n_dirs + f] == 'R')
+		return false;
+	if (is_in_tree(m->dirs[d].path) || !is_module(name))
+		return s->in_tree;
+	/* a new file of this module wins, wherever it is */
+	return s->k->pending && !has_name(s, name);
+}
+
+/* --- put back --- */
+
+static int make_dir(struct restoring *s, const char *below, int kept)
+{
+	_cleanup_(buf_done) struct buf path = {0};
+	struct stat st;
+
+	buf_printf(&path, "%s%s%s", s->k->dir, *below ? "/" : "", below);
+	if (path.err)
+		return path.err;
+	if (fstat(kept, &st) < 0 || (mkdirat(s->k->root->fd, path.data, st.st_mode & 07777) < 0 &&
+					    errno != EEXIST))
+		return neg_errno();
+	return live_open(s->k, s->k->dir, below);
+}
+
+/*
+ * The unlink by the package manager has moved the ctime of a file that nobody else has a name of:
+ * that is how it must be, and no sign of other bytes.
+ */
+static void before(struct restoring *s, dir_row row, bool is_top, const char *name, int kept)
+{
+	struct stat st;
+
+	if (fstatat(kept, name, &st, AT_SYMLINK_NOFOLLOW) == 0)
+		refresh_before(&s->refresh, row, is_top, name, &st, st.st_nlink == 1);
+}
+
+static bool is_symlink(int dirfd, const char *name)
+{
+	struct stat st;
+
+	return fstatat(dirfd, name, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISLNK(st.st_mode);
+}
+
+static int put_back(struct restoring *s, int kept, int live, dir_row row, uint32_t d, uint32_t f)
+{
+	const struct kept_file *file = &s->k->manifest.files[f];
+	struct link_source from = {.root = s->k->root, .dirfd = kept, .name = file->name};
+	char target[PATH_MAX];
+	ssize_t n;
+	int r;
+
+	if (file->kind != KEPT_SYMLINK) {
+		before(s, row, !*s->k->manifest.dirs[d].path, file->name, kept);
+		r = link_file(&from, live, file->name);
+		/* a link to what is gone; nothing else is there that was missing before */
+		if (r == -EEXIST && kept_is_target(file) && is_symlink(live, file->name) &&
+			unlinkat(live, file->name, 0) == 0)
+			r = link_file(&from, live, file->name);
+		return r == -EEXIST ? 0 : MIN(r, 0);
+	}
+	n = readlinkat(kept, file->name, target, sizeof(target) - 1);
+	if (n < 0)
+		return neg_errno();
+	target[n] = '\0';
+	return symlinkat(target, live, file->name) < 0 && errno != EEXIST ? neg_errno() : 0;
+}
+
+/* First pass: mark what will be put back. */
+static void mark_missing(struct restoring *s)
+{
+	const struct keep *k = s->k;
+	const struct manifest *m = &k->manifest;
+
+	for (uint32_t d = 0; d < m->n_dirs; d++) {
+		_cleanup_(closep) int fd = live_open(k, k->dir, m->dirs[d].path);
+		bool any = false;
+
+		for (uint32_t f = m->dirs[d].first; f < m->dirs[d + 1].first; f++) {
+			struct stat st;
+
+			if (!is_wanted(s, d, f) || live_look(k, k->dir, fd, s->dev, d, f, &st) != LIVE_GONE)
+				continue;
+			k->marks[m->n_dirs + f] = 'L';
+			s->linked++;
+			any = true;
+		}
+		if (fd < 0 && (any || s->in_tree))
+			k->marks[d] = 'L';
+	}
+}
+
+static uint32_t parent_of(const struct manifest *m, uint32_t d)
+{
+	const char *path = m->dirs[d].path, *slash = strrchr(path, '/');
+	size_t len = slash ? (size_t)(slash - path) : 0;
+	uint32_t p = d;
+
+	while (p-- > 0)
+		if (strlen(m->dirs[p].path) == len && memcmp(m->dirs[p].path, path, len) == 0)
+			return p;
+	return 0;
+}
+
+/* Directories that are missing above those that were marked. */
+static void mark_parents(struct restoring *s)
+{
+	const struct keep *k = s->k;
+
+	for (uint32_t d = k->manifest.n_dirs; d-- > 1;) {
+		uint32_t p = parent_of(&k->manifest, d);
+		_cleanup_(closep) int fd = -1;
+
+		if (k->marks[d] != 'L' || k->marks[p] == 'L')
+			continue;
+		fd = live_open(k, k->dir, k->manifest.dirs[p].path);
+		if (fd < 0)
+			k->marks[p] = 'L';
+	}
+}
+
+static int link_dir(struct restoring *s, uint32_t d)
+{
+	struct keep *k = s->k;
+	const struct manifest *m = &k->manifest;
+	_cleanup_(closep) int kept = keep_open_kept(k, m->dirs[d].path), live = -1;
+	dir_row row = refresh_dir(&s->refresh, m->dirs[d].path);
+
+	if (kept < 0)
+		return kept;
+	live = live_open(k, k->dir, m->dirs[d].path);
+	if (live == -ENOENT && k->marks[d] == 'L')
+		live = make_dir(s, m->dirs[d].path, kept);
+	for (uint32_t f = m->dirs[d].first; f < m->dirs[d + 1].first; f++) {
+		int r;
+
+		if (k->marks[m->n_dirs + f] != 'L')
+			continue;
+		r = live < 0 ? live : put_back(s, kept, live, row, d, f);
+		if (r < 0)
+			return keep_fail(k, r, "/%s/%s/%s", k->dir, m->dirs[d].path, m->files[f].name);
+	}
+	return live < 0 && k->marks[d] == 'L' ? live : 0;
+}
+
+static int link_all(struct restoring *s)
+{
+	struct keep *k = s->k;
+	char store[STORE_NAME_MAX + 1];
+	struct links links;
+	int r;
+
+	mark_missing(s);
+	if (!s->linked)
+		return 0;
+	mark_parents(s);
+	r = keep_write_marks(k);
+	if (r == 0 && s->in_tree)
+		r = refresh_open(k->kept_fd, "facts", &s->refresh);
+	if (r < 0)
+		return r;
+	r = links_open(k, &links);
+	for (uint32_t d = 0; r == 0 && d < k->manifest.n_dirs; d++)
+		r = link_dir(s, d);
+	store_name(k->store_root, k->dir, store);
+	if (r == 0)
+		refresh_finish(&s->refresh, k->root, k->dir, k->store_dir, store);
+	links_close(k, &links);
+	return r;
+}
+
+/* --- is the kept tree needed any longer? --- */
+
+/* Indexes and lists are nobody's but the kernel's that is there now. */
+static bool has_ours(const struct restoring *s)
+{
+	const struct keep *k = s->k;
+	const struct manifest *m = &k->manifest;
+
+	for (uint32_t d = 0; d < m->n_dirs; d++) {
+		_cleanup_(closep) int fd = -1;
+
+		for (uint32_t f = m->dirs[d].first; f < m->dirs[d + 1].first; f++) {
+			struct stat st;
+
+			if (k->marks[m->n_dirs + f] != 'L' || !is_module(m->files[f].name))
+				continue;
+			if (fd < 0)
+				fd = live_open(k, k->dir, m->dirs[d].path);
+			if (live_look(k, k->dir, fd, s->dev, d, f, &st) == LIVE_OURS)
+				return true;
+		}
+	}
+	return false;
+}
+
+static int act(struct restoring *s, struct keep_restored *ret)
+{
+	struct keep *k = s->k;
+	unsigned removed;
+	int r;
+
+	if (ret->found != KEEP_GONE && k->marks[0] == 'L') {
+		k->marks[0] = '.'; /* the directory is a package's again */
+		r = keep_write_marks(k);
+		if (r < 0)
+			return r;
+	}
+	if (ret->found == KEEP_REPLACED) {
+		/* another build has come into the directory that was put back */
+		r = live_remove_ours(k, k->dir, &removed);
+		ret->needs_index = removed > 0;
+		return r;
+	}
+	s->in_tree = ret->found == KEEP_GONE;
+	if (!s->in_tree && !k->pending)
+		return 0;
+	r = collect_names(s, "", 0);
+	if (r == 0)
+		r = link_all(s);
+	ret->linked = s->linked;
+	ret->needs_index = s->linked > 0;
+	return r;
+}
+
+int keep_restore(struct keep *k, struct keep_restored *ret)
+{
+	struct restoring s = {.k = k, .refresh = {.store_dir = -1}};
+	int r = keep_judge(k, &ret->found);
+
+	if (r == 0)
+		r = kept_dev(k, &s.dev);
+	if (r == 0)
+		r = act(&s, ret);
+	refresh_close(&s.refresh);
+	buf_done(&s.names);
+	if (r < 0)
+		return keep_fail(k, r, "/%s", k->dir);
+	if (ret->found == KEEP_SAME && !has_ours(&s)) {
+		ret->dropped = true;
+		return keep_drop(k);
+	}
+	ret->is_news = k->state != ret->found || ret->linked;
+	if (!ret->is_news && !k->pending)
+		return 0;
+	k->state = ret->found;
+	k->pending = false;
+	return keep_write_state(k);
+}

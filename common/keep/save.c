@@ -1,0 +1,526 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * The tree is made under another name and renamed when it is whole and stamped. A killed save
+ * leaves that other name, which is nobody else's; the next one removes it.
+ */
+
+#include <fcntl.h>
+#include <dirent.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <time.h>
+
+#include "engine/publish.h"
+#include "keep/link.h"
+#include "keep/refresh.h"
+#include "keep/tree.h"
+
+#define NEW_DIR KEPT_DIR ".new"
+#define DEPTH_MAX 40
+
+struct saving {
+	struct keep *k;
+	int src, dst; /* the kernel's directory and what it becomes */
+	struct buf manifest;
+	struct buf queue; /* struct visit */
+	struct refresh refresh;
+	char store[STORE_NAME_MAX + 1];
+	uint64_t modules;
+	const char *dir; /* at hand */
+	dir_row row;
+	int src_fd, dst_fd;
+	size_t at;
+};
+
+struct visit {
+	char *path; /* owned */
+	size_t parent;
+	dev_t dev;
+	ino_t ino;
+	unsigned depth;
+};
+
+/* --- links --- */
+
+/* Does a link in a directory this deep lead to a place in the same tree, as text? */
+static bool stays_inside(const char *dir, const char *target)
+{
+	int depth = *dir != '\0';
+
+	for (; *dir; dir++)
+		depth += *dir == '/';
+	if (*target == '/')
+		return false;
+	while (*target) {
+		size_t n = strcspn(target, "/");
+
+		if (n == 2 && target[0] == '.' && target[1] == '.')
+			depth--;
+		else if (n > 1 || (n == 1 && target[0] != '.'))
+			depth++;
+		if (depth < 0)
+			return false;
+		target += n + strspn(target + n, "/");
+	}
+	return true;
+}
+
+static int stat_target(const struct saving *s, const char *name, struct buf *path, struct stat *st)
+{
+	buf_printf(path, "%s/%s%s%s", s->k->dir, s->dir, *s->dir ? "/" : "", name);
+	return path->err ? path->err : root_stat(s->k->root, path->data, st);
+}
+
+static int copy_symlink(struct saving *s, const char *name, const char *target)
+{
+	struct kept_file f = {.name = name, .kind = KEPT_SYMLINK};
+	struct stat st;
+
+	if (symlinkat(target, s->dst_fd, name) < 0 ||
+		fstatat(s->dst_fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return neg_errno();
+	f.ino = st.st_ino;
+	manifest_add_file(&s->manifest, &f);
+	return 0;
+}
+
+static int link_regular(struct saving *s, const char *name, const char *path, bool target,
+	const struct stat *st)
+{
+	struct link_source from = {.root = s->k->root, .dirfd = s->src_fd, .name = name,
+		.path = path, .follow = target};
+	struct kept_file f = {.name = name, .ino = st->st_ino, .src_ino = st->st_ino,
+		.kind = target ? KEPT_TARGET_LINKED : KEPT_LINKED};
+	struct stat copy;
+	int r;
+
+	refresh_before(&s->refresh, s->row, !*s->dir, name, st, false);
+	r = link_file(&from, s->dst_fd, name);
+	if (r == -ENOENT)
+		return 0; /* gone since it was listed */
+	if (r < 0)
+		return r;
+	if (r == LINK_COPIED) {
+		if (fstatat(s->dst_fd, name, &copy, AT_SYMLINK_NOFOLLOW) < 0)
+			return neg_errno();
+		f.ino = copy.st_ino;
+		f.src_ctime = timespec_ns(st->st_ctim);
+		f.kind = target ? KEPT_TARGET_COPIED : KEPT_COPIED;
+	}
+	s->modules += is_module(name);
+	manifest_add_file(&s->manifest, &f);
+	return 0;
+}
+
+/* --- directories --- */
+
+static bool is_loop(const struct saving *s, const struct stat *st)
+{
+	const struct visit *all = vec_data(&s->queue, struct visit);
+
+	for (size_t at = s->at;; at = all[at].parent) {
+		if (all[at].dev == st->st_dev && all[at].ino == st->st_ino)
+			return true;
+		if (at == 0)
+			return false;
+	}
+}
+
+static int add_subdir(struct saving *s, const char *name, const struct stat *st)
+{
+	unsigned depth = vec_data(&s->queue, struct visit)[s->at].depth + 1;
+	struct visit *v;
+	char *path = NULL;
+
+	if (depth > DEPTH_MAX || is_loop(s, st))
+		return 0;
+	if (mkdirat(s->dst_fd, name, st->st_mode & 07777) < 0)
+		return neg_errno();
+	if (asprintf(&path, "%s%s%s", s->dir, *s->dir ? "/" : "", name) < 0)
+		return -ENOMEM;
+	v = vec_push(&s->queue, struct visit);
+	if (!v) {
+		free(path);
+		return -ENOMEM;
+	}
+	*v = (struct visit){.path = path, .parent = s->at, .dev = st->st_dev, .ino = st->st_ino,
+		.depth = depth};
+	return 0;
+}
+
+static int save_link(struct saving *s, const char *name)
+{
+	_cleanup_(buf_done) struct buf path = {0};
+	char target[PATH_MAX];
+	struct stat st;
+	ssize_t n = readlinkat(s->src_fd, name, target, sizeof(target) - 1);
+	int r;
+
+	if (n < 0)
+		return errno == ENOENT ? 0 : neg_errno();
+	target[n] = '\0';
+	r = stat_target(s, name, &path, &st);
+	if (r == -ENOMEM)
+		return r;
+	/* the sources of the kernel are not its modules */
+	if (r < 0 || stays_inside(s->dir, target) || str_eq(name, "build") || str_eq(name, "source"))
+		return copy_symlink(s, name, target);
+	if (S_ISDIR(st.st_mode))
+		return add_subdir(s, name, &st);
+	return S_ISREG(st.st_mode) ? link_regular(s, name, path.data, true, &st) : 0;
+}
+
+static int save_entry(struct saving *s, const char *name)
+{
+	struct stat st;
+
+	if (str_eq(name, ".") || str_eq(name, "..") || strstr(name, PUBLISH_SUFFIX))
+		return 0;
+	if (fstatat(s->src_fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return errno == ENOENT ? 0 : neg_errno();
+	if (S_ISREG(st.st_mode))
+		return link_regular(s, name, NULL, false, &st);
+	if (S_ISDIR(st.st_mode))
+		return add_subdir(s, name, &st);
+	return S_ISLNK(st.st_mode) ? save_link(s, name) : 0;
+}
+
+static int save_entries(struct saving *s, DIR *d)
+{
+	const struct dirent *e;
+	int r = 0;
+
+	while (errno = 0, (e = readdir(d))) {
+		r = save_entry(s, e->d_name);
+		if (r < 0)
+			return keep_fail(s->k, r, "/%s/%s%s%s", s->k->dir, s->dir, *s->dir ? "/" : "",
+				e->d_name);
+	}
+	return errno ? keep_fail(s->k, neg_errno(), "/%s/%s", s->k->dir, s->dir) : 0;
+}
+
+static int save_dir(struct saving *s)
+{
+	const char *at = *s->dir ? s->dir : ".";
+	_cleanup_(buf_done) struct buf path = {0};
+	_cleanup_(closep) int dst = openat(s->dst, at, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *d;
+	int r, src;
+
+	buf_printf(&path, "%s/%s", s->k->dir, s->dir);
+	if (path.err)
+		return path.err;
+	src = s->k->root->host ? openat(s->src, at, O_RDONLY | O_DIRECTORY | O_CLOEXEC) :
+				 root_openat(s->k->root, path.data, O_RDONLY | O_DIRECTORY, 0);
+	d = src < 0 ? NULL : fdopendir(src);
+	if (!d || dst < 0) {
+		r = d ? -EIO : neg_errno();
+		if (d)
+			closedir(d);
+		return keep_fail(s->k, r, "/%s", path.data);
+	}
+	s->src_fd = src;
+	s->dst_fd = dst;
+	s->row = refresh_dir(&s->refresh, s->dir);
+	manifest_add_dir(&s->manifest, s->dir);
+	r = save_entries(s, d);
+	closedir(d);
+	return r;
+}
+
+static int save_tree(struct saving *s, const struct stat *top)
+{
+	struct visit *first = vec_push(&s->queue, struct visit);
+	int r = 0;
+
+	if (!first)
+		return -ENOMEM;
+	*first = (struct visit){.path = strdup(""), .dev = top->st_dev, .ino = top->st_ino};
+	if (!first->path)
+		return -ENOMEM;
+	for (s->at = 0; r == 0 && s->at < vec_len(&s->queue, struct visit); s->at++) {
+		s->dir = vec_data(&s->queue, struct visit)[s->at].path;
+		r = save_dir(s);
+	}
+	return r < 0 ? r : s->manifest.err;
+}
+
+/* --- the tree as a whole --- */
+
+static int make_frame(struct saving *s, int new_dir, const struct stat *top)
+{
+	_cleanup_(buf_done) struct buf path = {0};
+	int fd;
+
+	/* first of all what says whose directory this is */
+	fd = openat(new_dir, "stamp", O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
+	if (fd < 0)
+		return neg_errno();
+	close(fd);
+	buf_printf(&path, "lib/modules/%s", s->k->running->kver);
+	if (path.err)
+		return path.err;
+	if (mkdirat(new_dir, "lib", 0755) < 0 || mkdirat(new_dir, "lib/modules", 0755) < 0 ||
+		mkdirat(new_dir, path.data, top->st_mode & 07777) < 0 ||
+		symlinkat(".", new_dir, "usr") < 0)
+		return neg_errno();
+	s->dst = openat(new_dir, path.data, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	return s->dst < 0 ? neg_errno() : 0;
+}
+
+static int write_stamp(const struct saving *s, int new_dir, const char *cause)
+{
+	const struct running *running = s->k->running;
+	_cleanup_(buf_done) struct buf text = {0};
+	int r = keep_write_file(new_dir, "files", s->manifest.data, s->manifest.len, s->k->sync);
+
+	if (r < 0)
+		return r;
+	buf_printf(&text, "KERNEL=%s\nBUILD_ID=%s\nBOOT_ID=%s\nTIME=%lld\nCAUSE=", running->kver,
+		running->build_id, running->boot_id, (long long)time(NULL));
+	for (const char *p = cause; *p; p++)
+		buf_char(&text, (unsigned char)*p < ' ' ? ' ' : *p);
+	buf_char(&text, '\n');
+	return text.err ? text.err : keep_write_file(new_dir, "stamp", text.data, text.len, s->k->sync);
+}
+
+static int fill(struct saving *s, int new_dir, const struct stat *top, const char *cause)
+{
+	struct keep *k = s->k;
+	int r = make_frame(s, new_dir, top);
+
+	if (r == 0)
+		r = refresh_open(k->store_dir, s->store, &s->refresh);
+	if (r < 0)
+		return keep_fail(k, r, "/%s/" NEW_DIR, k->modules);
+	r = save_tree(s, top);
+	if (r < 0)
+		return keep_fail(k, r, "/%s", k->dir);
+	if (s->modules == 0)
+		return SAVE_NOTHING;
+	r = write_stamp(s, new_dir, cause);
+	if (r == 0 && renameat(k->modules_fd, NEW_DIR, k->modules_fd, KEPT_DIR) < 0)
+		r = neg_errno();
+	return r < 0 ? keep_fail(k, r, "/%s/" NEW_DIR, k->modules) : 0;
+}
+
+/* The facts are kept as well: with the kernel's directory the engine's own go. */
+static void keep_facts(const struct keep *k, int kept, const char *store)
+{
+	struct link_source from = {.root = k->root, .dirfd = k->store_dir, .name = store};
+
+	if (k->store_dir >= 0)
+		link_file(&from, kept, "facts");
+}
+
+static void saving_done(struct saving *s)
+{
+	for (size_t i = 0; i < vec_len(&s->queue, struct visit); i++)
+		free(vec_data(&s->queue, struct visit)[i].path);
+	buf_done(&s->queue);
+	buf_done(&s->manifest);
+	refresh_close(&s->refresh);
+	closep(&s->src);
+	closep(&s->dst);
+}
+
+static int save_new(struct keep *k, const char *cause)
+{
+	_cleanup_(saving_done) struct saving s = {.k = k, .src = -1, .dst = -1,
+		.refresh = {.store_dir = -1}};
+	_cleanup_(closep) int new_dir = -1;
+	struct links links;
+	struct stat top;
+	int r;
+
+	store_name(k->store_root, k->dir, s.store);
+	s.src = root_openat(k->root, k->dir, O_RDONLY | O_DIRECTORY, 0);
+	if (s.src < 0)
+		return s.src == -ENOENT ? SAVE_NOTHING : keep_fail(k, s.src, "/%s", k->dir);
+	if (fstat(s.src, &top) < 0)
+		return keep_fail(k, neg_errno(), "/%s", k->dir);
+	r = links_open(k, &links);
+	if (r < 0)
+		return keep_fail(k, r, "/%s", k->modules);
+	if (mkdirat(k->modules_fd, NEW_DIR, 0755) < 0)
+		r = keep_fail(k, neg_errno(), "/%s/" NEW_DIR, k->modules);
+	if (r == 0) {
+		new_dir = openat(k->modules_fd, NEW_DIR, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+		r = new_dir < 0 ? keep_fail(k, neg_errno(), "/%s/" NEW_DIR, k->modules) :
+				  fill(&s, new_dir, &top, cause);
+		if (r)
+			keep_clean_new(k);
+		refresh_finish(&s.refresh, k->root, k->dir, k->store_dir, s.store);
+	}
+	links_close(k, &links);
+	if (r == 0)
+		keep_facts(k, new_dir, s.store);
+	return r;
+}
+
+/* --- what the transaction is about to do --- */
+
+static bool has_inode(const struct buf *inodes, const struct stat *st)
+{
+	const struct stat *known = vec_data(inodes, struct stat);
+
+	for (size_t i = 0; i < vec_len(inodes, struct stat); i++)
+		if (known[i].st_dev == st->st_dev && known[i].st_ino == st->st_ino)
+			return true;
+	return false;
+}
+
+/* The files of a list that are there. Links are followed if follow. */
+static void add_inodes(const struct keep *k, const struct changeset *list, struct buf *ret)
+{
+	for (const char *p = NULL; (p = changeset_next(list, p));) {
+		struct stat st;
+
+		if (root_stat(k->root, p, &st) == 0)
+			buf_add(ret, &st, sizeof(st));
+	}
+}
+
+static bool is_there(const struct keep *k, const char *path)
+{
+	_cleanup_(closep) int fd = root_openat(k->root, path, O_PATH | O_NOFOLLOW, 0);
+
+	return fd >= 0;
+}
+
+static bool find_target(const struct keep *k, const char *below, const struct buf *inodes, int depth)
+{
+	_cleanup_(buf_done) struct buf path = {0};
+	const struct dirent *e;
+	bool found = false;
+	int fd;
+	DIR *d;
+
+	buf_printf(&path, "%s%s%s", k->dir, *below ? "/" : "", below);
+	fd = path.err ? -1 : root_openat(k->root, path.data, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0);
+	d = fd < 0 ? NULL : fdopendir(fd);
+	if (!d) {
+		closep(&fd);
+		return false;
+	}
+	while (!found && (e = readdir(d))) {
+		_cleanup_(buf_done) struct buf sub = {0};
+		struct stat st;
+
+		if (e->d_name[0] == '.')
+			continue;
+		buf_printf(&sub, "%s%s%s", below, *below ? "/" : "", e->d_name);
+		if (e->d_type == DT_DIR && depth < DEPTH_MAX)
+			found = !sub.err && find_target(k, sub.data, inodes, depth + 1);
+		else if (e->d_type == DT_LNK) {
+			path.len = strlen(k->dir);
+			buf_printf(&path, "/%s", sub.data);
+			found = !path.err && root_stat(k->root, path.data, &st) == 0 &&
+				has_inode(inodes, &st);
+		}
+	}
+	closedir(d);
+	return found;
+}
+
+bool keep_is_touched(struct keep *k, const struct changeset *touched)
+{
+	_cleanup_(buf_done) struct buf others = {0};
+
+	for (const char *p = NULL; (p = changeset_next(touched, p));) {
+		const char *kver;
+		struct stat st;
+		size_t len;
+
+		if (changeset_kernel(p, &kver, &len) != 0)
+			continue;
+		if (len == strlen(k->running->kver) && memcmp(kver, k->running->kver, len) == 0) {
+			if (is_there(k, p))
+				return true;
+		} else if (root_stat(k->root, p, &st) == 0) {
+			buf_add(&others, &st, sizeof(st));
+		}
+	}
+	return others.len && find_target(k, "", &others, 0);
+}
+
+/*
+ * Which kept modules are meant by paths whose removal was asked for: by their inode, since a path can
+ * lead through links.
+ */
+static int note_removed(struct keep *k, const struct changeset *removed)
+{
+	_cleanup_(buf_done) struct buf inodes = {0};
+	const struct manifest *m = &k->manifest;
+	int r = keep_load(k);
+
+	if (r < 0)
+		return r;
+	add_inodes(k, removed, &inodes);
+	for (uint32_t d = 0; inodes.len && d < m->n_dirs; d++)
+		for (uint32_t f = m->dirs[d].first; f < m->dirs[d + 1].first; f++) {
+			_cleanup_(buf_done) struct buf live = {0};
+			const char *dir = m->dirs[d].path;
+			struct stat st;
+
+			if (is_in_tree(dir))
+				break;
+			buf_printf(&live, "%s/%s%s%s", k->dir, dir, *dir ? "/" : "", m->files[f].name);
+			if (!live.err && is_module(m->files[f].name) && root_stat(k->root, live.data, &st) == 0 && has_inode(&inodes, &st))
+				k->marks[m->n_dirs + f] = 'R';
+		}
+	return keep_write_marks(k);
+}
+
+/* From here on restore has a transaction to look back at. */
+static int note_pending(struct keep *k, const struct changeset *removed)
+{
+	int r = removed && removed->n ? note_removed(k, removed) : keep_load(k);
+
+	if (r < 0 || k->pending)
+		return r;
+	k->pending = true;
+	return keep_write_state(k);
+}
+
+static int reopen(struct keep *k)
+{
+	struct keep fresh;
+	int r = keep_open(k->root, k->running, &fresh);
+
+	if (r < 0) {
+		keep_done(&fresh);
+		return r;
+	}
+	fresh.store_dir = k->store_dir;
+	fresh.store_root = k->store_root;
+	fresh.sync = k->sync;
+	fresh.strange = k->strange;
+	k->strange = (struct buf){0};
+	keep_done(k);
+	*k = fresh;
+	return 0;
+}
+
+int keep_save(struct keep *k, const struct keep_request *request)
+{
+	int r = 0, was = 0;
+
+	if (request->touched && !keep_is_touched(k, request->touched))
+		return SAVE_UNTOUCHED;
+	if (k->foreign)
+		return keep_fail(k, -EEXIST, "/%s/" KEPT_DIR " is not ours", k->modules);
+	if (k->kept_fd >= 0 && keep_is_current(k)) {
+		was = SAVE_ALREADY;
+	} else {
+		r = keep_clean_new(k);
+		if (r == 0)
+			r = save_new(k, request->cause);
+		if (r == 0)
+			r = reopen(k);
+	}
+	if (r)
+		return r < 0 ? keep_fail(k, r, "/%s/" KEPT_DIR, k->modules) : r;
+	r = note_pending(k, request->removed);
+	return r < 0 ? keep_fail(k, r, "/%s/" KEPT_DIR, k->modules) : was;
+}

@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include <fcntl.h>
+
+#include "keep/tree.h"
+
+int links_open(struct keep *k, struct links *ret)
+{
+	struct links l = {0};
+	int r = k->store_dir < 0 ? 0 : kernels_list(k->root, NULL, NULL, &l.kernels);
+
+	if (r == 0) {
+		l.refresh = calloc(l.kernels.n + 1, sizeof(*l.refresh));
+		l.names = calloc(l.kernels.n + 1, sizeof(*l.names));
+		r = l.refresh && l.names ? 0 : -ENOMEM;
+	}
+	for (size_t i = 0; r == 0 && i < l.kernels.n; i++) {
+		l.refresh[i].store_dir = -1;
+		if (str_eq(l.kernels.list[i].dir, k->dir))
+			continue;
+		store_name(k->store_root, l.kernels.list[i].dir, l.names[i]);
+		r = refresh_open(k->store_dir, l.names[i], &l.refresh[i]);
+		if (r == 0)
+			refresh_before_links(&l.refresh[i], k->root, l.kernels.list[i].dir);
+		if (!l.refresh[i].any_true)
+			refresh_close(&l.refresh[i]);
+	}
+	*ret = l;
+	return r;
+}
+
+void links_close(struct keep *k, struct links *l)
+{
+	for (size_t i = 0; i < l->kernels.n; i++) {
+		if (l->refresh && l->names)
+			refresh_finish(&l->refresh[i], k->root, l->kernels.list[i].dir, k->store_dir,
+				l->names[i]);
+		if (l->refresh)
+			refresh_close(&l->refresh[i]);
+	}
+	free(l->refresh);
+	free(l->names);
+	kernels_done(&l->kernels);
+}
+
+int live_open(const struct keep *k, const char *dir, const char *below)
+{
+	_cleanup_(buf_done) struct buf path = {0};
+
+	buf_printf(&path, "%s%s%s", dir, *below ? "/" : "", below);
+	return path.err ? path.err : root_openat(k->root, path.data, O_RDONLY | O_DIRECTORY, 0);
+}
+
+int kept_dev(const struct keep *k, dev_t *ret)
+{
+	struct stat st;
+
+	if (fstat(k->kept_fd, &st) < 0)
+		return neg_errno();
+	*ret = st.st_dev;
+	return 0;
+}
+
+enum live live_look(const struct keep *k, const char *dir, int fd, dev_t dev, uint32_t d,
+	uint32_t f, struct stat *ret_st)
+{
+	const struct kept_file *file = &k->manifest.files[f];
+	struct stat st;
+
+	if (fd < 0 || fstatat(fd, file->name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return LIVE_GONE;
+	if (st.st_dev == dev && st.st_ino == file->ino) {
+		*ret_st = st;
+		return k->marks[k->manifest.n_dirs + f] == 'L' ? LIVE_OURS : LIVE_SAME;
+	}
+	if (S_ISLNK(st.st_mode) && kept_is_target(file)) {
+		_cleanup_(buf_done) struct buf path = {0};
+		const char *below = k->manifest.dirs[d].path;
+
+		buf_printf(&path, "%s/%s%s%s", dir, below, *below ? "/" : "", file->name);
+		if (path.err || root_stat(k->root, path.data, &st) < 0)
+			return LIVE_GONE;
+	}
+	*ret_st = st;
+	if (kept_is_copy(file))
+		return st.st_ino == file->src_ino && timespec_ns(st.st_ctim) == file->src_ctime ?
+			       LIVE_SAME : LIVE_OTHER;
+	return st.st_dev == dev && st.st_ino == file->ino ? LIVE_SAME : LIVE_OTHER;
+}
+
+int live_remove_ours(struct keep *k, const char *dir, unsigned *ret_removed)
+{
+	const struct manifest *m = &k->manifest;
+	unsigned removed = 0;
+	dev_t dev;
+	int r = kept_dev(k, &dev);
+
+	*ret_removed = 0;
+	if (r < 0 || !memchr(k->marks, 'L', (size_t)m->n_dirs + m->n_files))
+		return r;
+	for (uint32_t d = 0; d < m->n_dirs; d++) {
+		_cleanup_(closep) int fd = live_open(k, dir, m->dirs[d].path);
+
+		for (uint32_t f = m->dirs[d].first; f < m->dirs[d + 1].first; f++) {
+			struct stat st;
+
+			if (k->marks[m->n_dirs + f] != 'L' ||
+				live_look(k, dir, fd, dev, d, f, &st) != LIVE_OURS)
+				continue;
+			if (unlinkat(fd, m->files[f].name, 0) < 0)
+				return keep_fail(k, neg_errno(), "/%s/%s/%s", dir, m->dirs[d].path,
+					m->files[f].name);
+			removed++;
+		}
+	}
+	/* those inside first; one that somebody uses stays */
+	for (uint32_t d = m->n_dirs; d-- > 1;) {
+		_cleanup_(buf_done) struct buf path = {0};
+
+		buf_printf(&path, "%s/%s", dir, m->dirs[d].path);
+		if (k->marks[d] == 'L' && !path.err)
+			unlinkat(k->root->fd, path.data, AT_REMOVEDIR);
+	}
+	*ret_removed = removed;
+	return 0;
+}

@@ -1,0 +1,11 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+
+EXTRA_DIST += tests/system/keep
+
+TESTS += tests/system/keep/1-cases
+if RPM
+TESTS += tests/system/keep/2-rpm
+endif
+if DPKG
+TESTS += tests/system/keep/3-dpkg
+endif

@@ -4,12 +4,14 @@
  * The rpm plugin. It collects what a transaction does to kernel modules and has the program
  * bring their indexes up to date, at the end, once. It does nothing else in rpm's process.
  *
- *	tsm_pre             (outside)  note the root; are there marks of the dead?
+ *	tsm_pre             (outside)  note the root; are there marks of the dead? keep the
+ *	                               running kernel's modules
  *	fsm_file_pre        (inside)   mark the kernel before its first file changes
  *	fsm_file_post       (inside)   collect the path, whatever became of it
  *	scriptlet_pre       (inside)   before the first that may read the indexes: flush
  *	scriptlet_fork_post (child)    offer the drop-in
- *	tsm_post            (outside)  flush what is left; clear the marks
+ *	tsm_post            (outside)  put the running kernel's modules back; flush what is
+ *	                               left; clear the marks
  *
  * "Inside" is inside the chroot of --root, where the program is the root's own. If it has
  * none, the flush waits for tsm_post, which calls ours from outside.
@@ -41,6 +43,7 @@
 #include "model/changeset.h"
 #include "rpm-plugin/hooks.h"
 #include "rpm-plugin/intercept.h"
+#include "rpm-plugin/keep.h"
 #include "rpm-plugin/options.h"
 #include "rpm-plugin/run.h"
 
@@ -68,6 +71,7 @@ struct plugin {
 	bool early;    /* the flush before the first %posttrans was tried */
 	bool warned;   /* once is enough */
 	bool hopeless; /* it hung: not tried again */
+	bool keeping;  /* the transaction changes modules, and those that run are to be kept */
 };
 
 /* --- one transaction --- */
@@ -213,13 +217,18 @@ static void warn_once(struct plugin *p, const char *what, const char *cause)
 	p->warned = true;
 }
 
-static void report_success(struct plugin *p, struct run *run)
+/* What it says when all went well is about single modules, unless asked for. */
+static void report_output(struct plugin *p, struct run *run)
 {
-	/* What it says when all went well is about single modules, unless asked for. */
 	if (run->len > 0 && !rpmIsDebug())
 		warn_once(p, "", last_line(run));
 	if (run->len > 0)
 		LOG(RPMLOG_DEBUG, "%s", run->output);
+}
+
+static void report_success(struct plugin *p, struct run *run)
+{
+	report_output(p, run);
 	if (p->changes.n > 0)
 		LOG(RPMLOG_INFO,
 			"module indexes up to date after %zu changed file%s, %.3f s",
@@ -286,6 +295,66 @@ static void clear_marks(struct plugin *p)
 	}
 }
 
+/* --- the running kernel --- */
+
+/* action is save or restore. */
+static void keep_running(struct plugin *p, char *action, const struct buf *paths, char *cause)
+{
+	char *argv[16], what[] = "the running kernel's modules cannot be kept: ", reason[1024];
+	struct run run;
+	size_t n = 0;
+	int r;
+
+	if (p->hopeless || access(p->options.program, X_OK) < 0)
+		return;
+	argv[n++] = p->options.program;
+	argv[n++] = (char *)"--keep-running";
+	argv[n++] = action;
+	argv[n++] = (char *)"--root";
+	argv[n++] = p->root;
+	if (paths) {
+		argv[n++] = (char *)"--touched-from";
+		argv[n++] = (char *)"-";
+	}
+	if (cause) {
+		argv[n++] = (char *)"--cause";
+		argv[n++] = cause;
+	}
+	if (p->options.system) {
+		argv[n++] = (char *)"--system";
+		argv[n++] = p->options.system;
+	}
+	if (rpmIsDebug())
+		argv[n++] = (char *)"-v";
+	argv[n] = NULL;
+	r = run_program(argv, paths ? paths->data : "", paths ? paths->len : 0, p->options.timeout, &run);
+	if (r == RUN_UNKNOWN)
+		return;
+	if (r == 0) {
+		report_output(p, &run);
+		return;
+	}
+	describe(r, &run, p->options.timeout, reason, sizeof(reason));
+	warn_once(p, what, reason);
+	p->hopeless = r == RUN_TIMEOUT;
+}
+
+/* Before anything changes. */
+static void keep_before(struct plugin *p, rpmts ts)
+{
+	struct buf paths = {0};
+	char *cause;
+
+	if (!p->active || !keep_is_wanted(p->root))
+		return;
+	keep_list_paths(ts, &paths, &cause);
+	p->keeping = paths.len > 0;
+	if (p->keeping && !paths.err)
+		keep_running(p, (char *)"save", &paths, cause);
+	free(cause);
+	buf_done(&paths);
+}
+
 /* --- hooks --- */
 
 static rpmRC hook_init(rpmPlugin plugin, rpmts ts)
@@ -329,6 +398,7 @@ static rpmRC hook_tsm_pre(rpmPlugin plugin, rpmts ts)
 	transaction_end(p);
 	if (!(rpmtsFlags(ts) & (RPMTRANS_FLAG_TEST | RPMTRANS_FLAG_BUILD_PROBS)))
 		transaction_begin(p, rpmtsRootDir(ts));
+	keep_before(p, ts);
 	return RPMRC_OK;
 }
 
@@ -433,6 +503,9 @@ static rpmRC hook_tsm_post(rpmPlugin plugin, rpmts ts, int res)
 	(void)res;
 	if (!p->active)
 		return RPMRC_OK;
+	/* what it puts back is indexed already when the others' turn comes */
+	if (p->keeping)
+		keep_running(p, (char *)"restore", NULL, NULL);
 	if (p->dirty)
 		flush(p, false);
 	if (!p->dirty)

@@ -9,14 +9,22 @@ if RPM
 rpmplugin_PROGRAMS = rpm-plugin/kmp_depmod.so
 
 rpm_plugin_kmp_depmod_so_SOURCES = \
+	common/base/buf.c \
+	common/base/buf.h \
+	common/base/fs.c \
+	common/base/fs.h \
 	common/base/mark.c \
 	common/base/mark.h \
 	common/base/util.h \
+	common/keep/conf.c \
+	common/keep/conf.h \
 	common/model/changeset.c \
 	common/model/changeset.h \
 	rpm-plugin/hooks.h \
 	rpm-plugin/intercept.c \
 	rpm-plugin/intercept.h \
+	rpm-plugin/keep.c \
+	rpm-plugin/keep.h \
 	rpm-plugin/kmp_depmod.c \
 	rpm-plugin/options.c \
 	rpm-plugin/options.h \

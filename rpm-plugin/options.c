@@ -68,6 +68,8 @@ static int set(struct options *o, const char *word)
 		return set_path(&o->program, value);
 	if (len == 6 && strncmp(word, "depmod", len) == 0)
 		return set_path(&o->depmod, value);
+	if (len == 6 && strncmp(word, "system", len) == 0)
+		return set_path(&o->system, value);
 	if (len == 7 && strncmp(word, "timeout", len) == 0)
 		return set_timeout(&o->timeout, value);
 	if (len == 9 && strncmp(word, "intercept", len) == 0)
@@ -101,5 +103,6 @@ void options_done(struct options *o)
 {
 	free(o->program);
 	free(o->depmod);
+	free(o->system);
 	*o = (struct options){};
 }

@@ -9,6 +9,7 @@
  *	timeout=SECONDS		of one run of the program, 1 to 86400
  *	intercept=mount|none	scriptlets find the drop-in at /usr/sbin/depmod, or in
  *$DEPMOD only
+ *	system=DIR		where proc, sys and run of the running system are
  */
 
 #include <stdbool.h>
@@ -16,6 +17,7 @@
 struct options {
 	char *program; /* both absolute, owned */
 	char *depmod;
+	char *system; /* absolute, owned; NULL: the system's own */
 	unsigned timeout;
 	bool intercept;
 };

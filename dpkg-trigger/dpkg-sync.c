@@ -178,6 +178,29 @@ static int run_program(const struct sync *s, struct buf *report)
 	return child_run((char *const *)argv, report);
 }
 
+/*
+ * Where the running kernel's modules were kept over this transaction they are put back first: what
+ * was remembered of them is then still of use. It tells by itself what it did, or why not.
+ */
+static void restore_running(const struct sync *s)
+{
+	static const char *const kept[] = {"usr/lib/modules/.kmp-kept", "lib/modules/.kmp-kept"};
+	const char *argv[6] = {s->program, "--keep-running", "restore"};
+
+	if (*s->root_dir) {
+		argv[3] = "--root";
+		argv[4] = s->root_dir;
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(kept); i++) {
+		struct stat st;
+
+		if (root_stat(&s->root, kept[i], &st) == 0) {
+			child_run((char *const *)argv, NULL);
+			return;
+		}
+	}
+}
+
 static int synchronise(struct sync *s)
 {
 	struct owners o = {
@@ -186,6 +209,8 @@ static int synchronise(struct sync *s)
 	_cleanup_(buf_done) struct buf report = {0};
 	int status, r;
 
+	if (!s->dry_run)
+		restore_running(s);
 	r = kernels_list(&s->root, NULL, NULL, &s->kernels);
 	if (r < 0) {
 		complain("the kernels cannot be listed", r);

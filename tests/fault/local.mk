@@ -6,6 +6,11 @@ TESTS += \
 	tests/fault/traced \
 	tests/fault/update
 
+if DPKG
+TESTS += \
+	tests/fault/scripts
+endif
+
 if RPM
 TESTS += \
 	tests/fault/rpm-plugin

@@ -192,13 +192,23 @@ str_id tables_find_str(const struct tables *t, const char *s, size_t len, bool *
 	return lo;
 }
 
-dir_row tables_find_dir(const struct tables *t, const char *path)
+static str_id dir_path(const struct tables *t, uint32_t row)
 {
-	dir_row lo = 0, hi = t->n.dirs;
+	return t->dirs[row].path;
+}
 
+static str_id mod_file(const struct tables *t, uint32_t row)
+{
+	return t->mods[row].file;
+}
+
+/* The row in [lo, hi) that has this string, or ID_NONE. They are sorted by it. */
+static inline uint32_t find_row(const struct tables *t, uint32_t lo, uint32_t hi,
+	str_id (*string)(const struct tables *t, uint32_t row), const char *s)
+{
 	while (lo < hi) {
-		dir_row mid = lo + (hi - lo) / 2;
-		int c = strcmp(str_of(t, t->dirs[mid].path), path);
+		uint32_t mid = lo + (hi - lo) / 2;
+		int c = strcmp(str_of(t, string(t, mid)), s);
 
 		if (c == 0)
 			return mid;
@@ -210,22 +220,14 @@ dir_row tables_find_dir(const struct tables *t, const char *path)
 	return ID_NONE;
 }
 
+dir_row tables_find_dir(const struct tables *t, const char *path)
+{
+	return find_row(t, 0, t->n.dirs, dir_path, path);
+}
+
 mod_row tables_find_mod(const struct tables *t, dir_row dir, const char *file)
 {
-	mod_row lo = t->dirs[dir].first, hi = t->dirs[dir + 1].first;
-
-	while (lo < hi) {
-		mod_row mid = lo + (hi - lo) / 2;
-		int c = strcmp(str_of(t, t->mods[mid].file), file);
-
-		if (c == 0)
-			return mid;
-		if (c < 0)
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
-	return ID_NONE;
+	return find_row(t, t->dirs[dir].first, t->dirs[dir + 1].first, mod_file, file);
 }
 
 void tables_path(const struct tables *t, mod_row m, struct buf *to)

@@ -348,37 +348,53 @@ static int compare_problems(struct planning *pl, const struct old_state *old)
 	return 0;
 }
 
-/*
- * Without a list of the kernel's symbols: those that a module had and none has now, or that
- * have another CRC than before, when it was the one that is needed.
- */
-static void find_lost(struct planning *pl, const struct old_state *old)
+/* Could a module meet this need before, and none can now, or only with another CRC? */
+static bool is_lost(const struct resolved *before, const struct resolved *now, struct sym_crc want,
+	struct problem *ret)
 {
-	const struct resolved *r = &pl->u->r, *before = &old->r;
-	const struct tables *t = &pl->u->t;
+	const char *name = str_of(now->t, want.sym);
+	sym_key key = resolved_look(now, want.sym);
+	bool equal;
+	str_id o;
 
-	for (mod_idx i = 0; old->known && i < r->n; i++) {
+	*ret = (struct problem){.want = want.crc, .crc = now->owner[key] != ID_NONE,
+		.have = now->owner_crc[key]};
+	if (ret->crc && (!want.crc || ret->have == want.crc))
+		return false;
+	o = tables_find_str(before->t, name, str_len(now->t, want.sym), &equal);
+	if (!equal)
+		return false;
+	key = resolved_look(before, o);
+	return before->owner[key] != ID_NONE && (!ret->crc || before->owner_crc[key] == want.crc);
+}
+
+/*
+ * Without a list of the kernel's symbols: what a module had and none has now. Modules share
+ * most of their needs, so each pair is looked at once.
+ */
+static int find_lost(struct planning *pl, const struct old_state *old)
+{
+	const struct resolved *r = &pl->u->r;
+	const struct tables *t = &pl->u->t;
+	_cleanup_(freep) uint8_t *lost = calloc((size_t)t->n.pairs + 1, 1);
+	struct problem p;
+
+	if (!lost)
+		return -ENOMEM;
+	for (uint32_t k = 0; old->known && k < t->n.pairs; k++)
+		lost[k] = is_lost(&old->r, r, t->pairs[k], &p);
+	for (mod_idx i = 0; i < r->n; i++) {
 		const struct mod *m = &t->mods[r->row[i]];
 
 		for (uint32_t n = m->needs; n < m[1].needs; n++) {
-			struct sym_crc want = t->pairs[NEED_PAIR(t->needs[n])];
-			sym_key now = resolved_look(r, want.sym), then;
-			struct problem p = {.want = want.crc, .crc = r->owner[now] != ID_NONE,
-				.have = r->owner_crc[now]};
-			bool equal;
-			str_id o;
+			uint32_t k = NEED_PAIR(t->needs[n]);
 
-			if ((t->needs[n] & NEED_WEAK) || (p.crc && (!p.want || p.have == p.want)))
-				continue;
-			o = tables_find_str(before->t, str_of(t, want.sym), str_len(t, want.sym), &equal);
-			if (!equal)
-				continue;
-			then = resolved_look(before, o);
-			if (before->owner[then] != ID_NONE &&
-				(!p.crc || before->owner_crc[then] == p.want))
-				add_symbol(pl, i, want.sym, &p);
+			if (lost[k] && !(t->needs[n] & NEED_WEAK) &&
+				is_lost(&old->r, r, t->pairs[k], &p))
+				add_symbol(pl, i, t->pairs[k].sym, &p);
 		}
 	}
+	return 0;
 }
 
 static int compare_symbols(struct planning *pl, const struct vmlinux *check)
@@ -389,7 +405,7 @@ static int compare_symbols(struct planning *pl, const struct vmlinux *check)
 	if (r >= 0 && check)
 		r = compare_problems(pl, &old);
 	else if (r >= 0)
-		find_lost(pl, &old);
+		r = find_lost(pl, &old);
 	resolved_done(&old.r);
 	buf_done(&old.problems);
 	return r < 0 ? r : pl->p->symbols.err;

@@ -16,14 +16,14 @@ static int open_lock_dir(const struct root *root)
 	struct stat st;
 	int fd, r;
 
-	fd = root_openat(root, LOCK_DIR, O_RDONLY | O_DIRECTORY, 0);
+	fd = root_openat(root, LOCK_DIR, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0);
 	if (fd == -ENOENT) {
 		r = root_mkdirs(root, "var/lib", 0755);
 		if (r == 0)
 			r = root_mkdirs(root, LOCK_DIR, 0700);
 		if (r < 0)
 			return r;
-		fd = root_openat(root, LOCK_DIR, O_RDONLY | O_DIRECTORY, 0);
+		fd = root_openat(root, LOCK_DIR, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0);
 	}
 	if (fd < 0)
 		return fd;
@@ -38,6 +38,30 @@ static int open_lock_dir(const struct root *root)
 	return fd;
 }
 
+/*
+ * Whoever can, or could, open the file can hold the lock for ever. One that we would not have
+ * made so gives way to one of ours: the directory is ours.
+ */
+static int open_lock(int dir)
+{
+	for (int i = 0; i < 10; i++) {
+		_cleanup_(closep) int fd =
+			openat(dir, "lock", O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+		struct stat st, now;
+
+		if (fd < 0 || fstat(fd, &st) < 0)
+			return neg_errno();
+		if (S_ISREG(st.st_mode) && st.st_uid == geteuid() && !(st.st_mode & 077) &&
+			st.st_nlink == 1)
+			return TAKE_FD(fd);
+		/* another run may have replaced it by now */
+		if (fstatat(dir, "lock", &now, AT_SYMLINK_NOFOLLOW) == 0 && now.st_ino == st.st_ino &&
+			unlinkat(dir, "lock", 0) < 0)
+			return neg_errno();
+	}
+	return -EPERM;
+}
+
 int lock_take(const struct root *root, unsigned wait_ms, int *ret_fd)
 {
 	_cleanup_(closep) int dir = open_lock_dir(root);
@@ -46,9 +70,9 @@ int lock_take(const struct root *root, unsigned wait_ms, int *ret_fd)
 
 	if (dir < 0)
 		return dir;
-	fd = openat(dir, "lock", O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+	fd = open_lock(dir);
 	if (fd < 0)
-		return neg_errno();
+		return fd;
 	while (flock(fd, LOCK_EX | LOCK_NB) < 0) {
 		struct timespec t = {.tv_nsec = (long)pause * 1000000};
 

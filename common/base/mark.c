@@ -240,6 +240,26 @@ static int sign(int fd, const char *who, struct mark *m)
 	return write_line(fd, who);
 }
 
+/*
+ * A file that we would not have made so comes from a time when others could write here: a second
+ * name of another file must not be written to, and a lock that others can hold is none. Returns
+ * 0, or -EAGAIN when it is out of the way.
+ */
+static int only_own(int marks_fd, const char *kver, int fd)
+{
+	struct stat st, now;
+
+	if (fstat(fd, &st) < 0)
+		return -errno;
+	if (st.st_uid == geteuid() && st.st_nlink <= 1 && !(st.st_mode & 077))
+		return 0;
+	/* another owner may have replaced it by now */
+	if (fstatat(marks_fd, kver, &now, AT_SYMLINK_NOFOLLOW) == 0 && now.st_ino == st.st_ino &&
+		unlinkat(marks_fd, kver, 0) < 0)
+		return -errno;
+	return -EAGAIN;
+}
+
 static int set_once(int marks_fd, const char *kver, const char *who, struct mark *ret)
 {
 	struct mark m = MARK_NONE;
@@ -249,7 +269,9 @@ static int set_once(int marks_fd, const char *kver, const char *who, struct mark
 		O_RDWR | O_CREAT | O_APPEND | O_NOFOLLOW | O_CLOEXEC, 0600);
 	if (m.fd < 0)
 		return -errno;
-	r = sign(m.fd, who, &m);
+	r = only_own(marks_fd, kver, m.fd);
+	if (r == 0)
+		r = sign(m.fd, who, &m);
 	if (r != 0) {
 		close(m.fd);
 		return r;

@@ -646,7 +646,8 @@ int update_run(const struct target *t, const struct update_options *o, struct up
 	if (o->facts_only)
 		return finish_facts(&run);
 	outdir = update_open_outdir(t, o->write);
-	if (o->write && ret->scan.leftovers && !o->temp_id && outdir >= 0)
+	/* the scan has seen what is in the module directory, not elsewhere */
+	if (o->write && (ret->scan.leftovers || t->outdir) && !o->temp_id && outdir >= 0)
 		publish_clean(outdir);
 	r = prove(&run, outdir, &proven);
 	if (r < 0)

@@ -570,7 +570,7 @@ struct emission {
 static bool differs_on_disk(int dir, enum output_id id, const struct buf *want)
 {
 	_cleanup_(closep) int fd =
-		dir < 0 ? -1 : openat(dir, output_names[id], O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+		dir < 0 ? -1 : openat(dir, output_names[id], O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
 	struct stat st;
 
 	return fd < 0 || fstat(fd, &st) < 0 || (size_t)st.st_size != want->len ||

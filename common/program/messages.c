@@ -73,7 +73,9 @@ static enum level level_of(const struct event *e)
 		return e->err != -ENOENT ? LEVEL_WARNING :
 		       str_eq(e->path, "modules.order") ? LEVEL_NOTE : LEVEL_DETAIL;
 	case EVENT_STORE:
-		return e->err ? LEVEL_WARNING : e->status == STORE_ABSENT ? LEVEL_DETAIL : LEVEL_NOTE;
+		if (e->err || e->status == STORE_UNSAFE)
+			return LEVEL_WARNING;
+		return e->status == STORE_ABSENT ? LEVEL_DETAIL : LEVEL_NOTE;
 	default:
 		return LEVEL_WARNING;
 	}

@@ -30,7 +30,7 @@ int plan_read_before(const struct target *t, struct buf *ret)
 {
 	_cleanup_(closep) int dir = update_open_outdir(t, false);
 	_cleanup_(closep) int fd =
-		dir < 0 ? -1 : openat(dir, output_names[OUT_DEP], O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+		dir < 0 ? -1 : openat(dir, output_names[OUT_DEP], O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
 
 	if (fd >= 0 && fs_read_all(fd, DEP_MAX, ret) == -ENOMEM)
 		return -ENOMEM;

@@ -60,7 +60,8 @@ static int compare_file(struct messages *m, const struct target *t, int dir, enu
 	const struct buf *want, struct verify_result *v)
 {
 	_cleanup_(buf_done) struct buf have = {0};
-	_cleanup_(closep) int fd = openat(dir, output_names[id], O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	_cleanup_(closep) int fd = openat(dir, output_names[id],
+		O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
 	int r = fd < 0 ? neg_errno() : fs_read_all(fd, (size_t)1 << 30, &have);
 
 	if (r == -ENOMEM)

@@ -242,10 +242,10 @@ def without_suffix(name, rel):
     return os.path.join(head, base[:len(name) + 3]) if head else base[:len(name) + 3]
 
 
-def module_order(root, modules):
+def module_order(root, modules, chroot=''):
     order = hash_order(modules, 512)
-    path = os.path.join(root, 'modules.order')
-    if not os.path.exists(path):
+    path = inside(os.fsencode(os.path.join(root, 'modules.order')), chroot)
+    if not path or not os.path.exists(path):
         return order
     with open(path, 'rb') as file:
         lines = text(file.read()).split('\n')
@@ -569,7 +569,7 @@ def device_node(aliases):
 def generate(root, config, layout, chroot='', reader=read_module):
     """{file name without 'modules.': bytes}; raises Cycle. reader: another read_module, such as one that remembers."""
     modules = find_modules(root, config, chroot)
-    order = module_order(root, modules)
+    order = module_order(root, modules, chroot)
     idx = {m: i for i, m in enumerate(order)}
     info, exports, needs = {}, {}, {}
     for m in order:
@@ -589,8 +589,8 @@ def generate(root, config, layout, chroot='', reader=read_module):
 
     def read(name):
         """The kernel's own list; None where it is missing, and then depmod leaves a file of 0 bytes."""
-        path = os.path.join(root, name)
-        if not os.path.exists(path):
+        path = inside(os.fsencode(os.path.join(root, name)), chroot)
+        if not path or not os.path.exists(path):
             return None
         with open(path, 'rb') as file:
             return file.read()

@@ -268,6 +268,42 @@ static void an_open_directory_is_closed(void **state)
 	assert_int_equal(st.st_mode & 07777, 0700);
 }
 
+/* From a time when others could write there. */
+static void a_second_name_is_not_written_to(void **state)
+{
+	const struct root *root = *state;
+	struct mark m = MARK_NONE;
+	struct stat st;
+
+	assert_int_equal(mark_set(root->fd, "6.1", "me", false, &m), 0);
+	assert_int_equal(mark_clear(root->fd, "6.1", &m), 0);
+	close(openat(root->fd, "victim", O_WRONLY | O_CREAT, 0600));
+	assert_int_equal(linkat(root->fd, "victim", root->fd, MARKS "/6.1", 0), 0);
+	assert_int_equal(mark_set(root->fd, "6.1", "me", false, &m), 0);
+	mark_leave(&m);
+	assert_int_equal(fstatat(root->fd, "victim", &st, 0), 0);
+	assert_int_equal(st.st_size, 0);
+	assert_int_equal(st.st_nlink, 1);
+	assert_true(there(root, MARKS "/6.1"));
+}
+
+static void a_lock_that_others_can_hold_is_none(void **state)
+{
+	const struct root *root = *state;
+	struct mark m = MARK_NONE;
+	int theirs;
+
+	assert_int_equal(mark_set(root->fd, "6.1", "me", false, &m), 0);
+	assert_int_equal(mark_clear(root->fd, "6.1", &m), 0);
+	theirs = openat(root->fd, MARKS "/6.1", O_RDWR | O_CREAT, 0600);
+	assert_int_equal(fchmod(theirs, 0644), 0);
+	assert_int_equal(flock(theirs, LOCK_EX), 0);
+	assert_int_equal(mark_set(root->fd, "6.1", "me", false, &m), 0);
+	assert_true(m.alone);
+	assert_int_equal(mark_clear(root->fd, "6.1", &m), 0);
+	close(theirs);
+}
+
 /* Owners and healers at random: the mark of one that was killed is never taken from it.
  */
 static void stands_a_crowd(void **state)
@@ -325,6 +361,8 @@ int main(void)
 		TEST(an_absolute_link_stays_inside),
 		TEST(a_foreign_directory_is_refused),
 		TEST(an_open_directory_is_closed),
+		TEST(a_second_name_is_not_written_to),
+		TEST(a_lock_that_others_can_hold_is_none),
 		TEST(stands_a_crowd),
 	};
 

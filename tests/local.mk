@@ -16,6 +16,7 @@ TESTS = \
 	$(SANITIZED_TESTS) \
 	tests/cases/self-check \
 	tests/fuzz/oracle \
+	tests/limits/edges \
 	tests/diff/real-slices \
 	tests/diff/live \
 	tests/diff/judges \
@@ -23,9 +24,11 @@ TESTS = \
 
 EXTRA_DIST += \
 	tests/cases \
+	tests/coverage \
 	tests/check \
 	tests/diff \
 	tests/lib \
+	tests/limits \
 	tests/live \
 	tests/oracle \
 	tests/setup

@@ -396,6 +396,7 @@ bool fs_err_is_files_own(int err)
 	case -EACCES:
 	case -EPERM:
 	case -ENAMETOOLONG:
+	case -EFBIG: /* beyond a limit of ours */
 	case -ENXIO:
 	case -EINVAL:
 		return true;

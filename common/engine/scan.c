@@ -24,7 +24,7 @@
 #include "formats/modname.h"
 
 #define BLOCK 16u                   /* directories taken at once */
-#define DIRS_MAX (1u << 20)
+#define DIRS_MAX (1u << 17)
 #define PATH_LEN_MAX (PATH_MAX - 1 - NAME_MAX) /* of a directory, so that files fit */
 
 struct work_dir {
@@ -231,11 +231,13 @@ static void add_subdir(struct scanning *s, struct lister *l, const char *dir, co
 	char path[PATH_MAX];
 	struct work_dir w = {.is_link = is_link};
 	int n = snprintf(path, sizeof(path), "%s%s%s", dir, *dir ? "/" : "", name);
+	uint32_t before = atomic_fetch_add(&s->n_dirs, n > PATH_LEN_MAX ? 0 : 1);
 
-	if (n > PATH_LEN_MAX || atomic_fetch_add(&s->n_dirs, 1) >= DIRS_MAX) {
+	/* of too many the first is told of: links can make millions of them */
+	if (n > PATH_LEN_MAX || before == DIRS_MAX)
 		tell(l, EVENT_TREE_LIMIT, dir, name, 0);
+	if (n > PATH_LEN_MAX || before >= DIRS_MAX)
 		return;
-	}
 	w.old = s->o->old ? tables_find_dir(s->o->old, path) : ID_NONE;
 	if (w.old != ID_NONE && s->o->believe_dirs)
 		return; /* it is in the first round already */

@@ -283,6 +283,7 @@ struct walk {
 	const struct elfmod_ops *ops;
 	void *arg;
 	size_t names; /* bytes of names and values handed out */
+	uint32_t records; /* and how many these were */
 	struct buf exports, needs; /* u32: places in .symtab */
 	bool needs_ok; /* or no need and no version counts */
 	/* the section that the last CRC lay in */
@@ -290,11 +291,12 @@ struct walk {
 	struct span crcs;
 };
 
-/* Count a name against the limit of one module. */
+/* Count a name against the limits of one module. */
 static int spend(struct walk *w, size_t len)
 {
 	w->names += len;
-	return w->names > ELFMOD_NAMES_MAX ? ELFMOD_TOO_LARGE : 0;
+	w->records++;
+	return w->names > ELFMOD_NAMES_MAX || w->records > ELFMOD_RECORDS_MAX ? ELFMOD_TOO_LARGE : 0;
 }
 
 static enum elfmod_key info_key(const char *key, size_t len)

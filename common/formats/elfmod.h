@@ -14,6 +14,8 @@
 
 /* Bytes of all names and .modinfo values of one module together. */
 #define ELFMOD_NAMES_MAX ((size_t)64 << 20)
+/* And how many these are: empty names cost memory, too. */
+#define ELFMOD_RECORDS_MAX (1u << 20)
 
 /* Why a module gave no facts, or not all. Kept in the facts store: append only. */
 enum elfmod_status {

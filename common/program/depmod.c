@@ -621,7 +621,7 @@ static int failed(const struct depmod *d, const struct update *u, int err)
 		say(PRIO_ERROR, "could not open directory %s: %s", d->dirname, strerror(-err));
 		say(PRIO_FATAL, "could not search modules: %s", strerror(-err));
 	} else {
-		say(PRIO_FATAL, "%s: %s", d->dirname, strerror(-err));
+		say(PRIO_FATAL, "%s: %s", d->dirname, failure_text(err));
 	}
 	return EXIT_FAILURE;
 }

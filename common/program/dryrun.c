@@ -776,7 +776,7 @@ int dryrun(struct session *s)
 	for (size_t i = 0; i < d.n && r == 0; i++) {
 		r = run_job(&d, &d.jobs[i]);
 		if (r < 0 && r != -ENOMEM)
-			message(&s->m, "%s: failed: %s", d.jobs[i].kernel->kver, strerror(-r));
+			message(&s->m, "%s: failed: %s", d.jobs[i].kernel->kver, failure_text(r));
 	}
 	if (r == 0)
 		r = show(&d);

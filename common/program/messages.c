@@ -42,6 +42,11 @@ static void vput(struct messages *m, const char *fmt, va_list ap)
 	fputc('\n', stderr);
 }
 
+const char *failure_text(int err)
+{
+	return err == -E2BIG ? "more names or dependencies than can be indexed" : strerror(-err);
+}
+
 void message(struct messages *m, const char *fmt, ...)
 {
 	va_list ap;

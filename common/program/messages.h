@@ -17,6 +17,9 @@ struct messages {
 void messages_event(void *arg, const struct event *e);
 void messages_progress(void *arg, unsigned done, unsigned total);
 
+/* A negative errno of a whole run, in words. */
+const char *failure_text(int err);
+
 /* "kmp-depmod: TEXT" on standard error. */
 void message(struct messages *m, const char *fmt, ...) _printf_(2, 3);
 /* The same, only with -v. */

@@ -383,7 +383,7 @@ static int run_kernel(struct session *s, const struct kernel *k, struct json_obj
 	if (res.err) {
 		*status = EXIT_ERROR;
 		if (res.err < 0 && res.err != -ENOENT)
-			message(&s->m, "%s: failed: %s", k->kver, strerror(-res.err));
+			message(&s->m, "%s: failed: %s", k->kver, failure_text(res.err));
 		else if (res.err == -ENOENT)
 			message(&s->m, "%s: its directory is gone", k->kver);
 	}

@@ -133,7 +133,7 @@ static const char *outcome_name(const struct result *r)
 
 static const char *error_text(int err)
 {
-	return err > 0 ? "modules depend on each other in a circle" : strerror(-err);
+	return err > 0 ? "modules depend on each other in a circle" : failure_text(err);
 }
 
 int json_kernel(const struct session *s, struct json_object *report, const struct result *r)

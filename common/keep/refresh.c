@@ -5,12 +5,15 @@
  */
 
 #include <fcntl.h>
-#include <stdio.h>
+#include <stdatomic.h>
 #include <time.h>
 
+#include "base/pool.h"
 #include "engine/emit.h"
 #include "engine/scan.h"
 #include "keep/refresh.h"
+
+#define THREADS 2u
 
 int refresh_open(int store_dir, const char *name, struct refresh *ret)
 {
@@ -60,8 +63,7 @@ static void before_output(struct refresh *r, const char *file, const struct stam
 
 	for (unsigned i = 0; i < OUT_MAX; i++)
 		if (str_eq(file, output_names[i]) && h->valid_outputs && !h->outputs[i].racy)
-			r->any_true |= r->was_true[r->t.n.mods + i] =
-				is_true(&h->outputs[i].stamp, now, moved);
+			r->was_true[r->t.n.mods + i] = is_true(&h->outputs[i].stamp, now, moved);
 }
 
 void refresh_before(struct refresh *r, dir_row dir, bool is_top, const char *file,
@@ -76,7 +78,7 @@ void refresh_before(struct refresh *r, dir_row dir, bool is_top, const char *fil
 		before_output(r, file, &now, moved);
 	m = dir == ID_NONE ? ID_NONE : tables_find_mod(&r->t, dir, file);
 	if (m != ID_NONE && !(r->t.mods[m].flags & ROW_RACY))
-		r->any_true |= r->was_true[m] = is_true(&r->t.mods[m].stamp, &now, moved);
+		r->was_true[m] = is_true(&r->t.mods[m].stamp, &now, moved);
 }
 
 /* Links may be absolute: they are followed within the root. */
@@ -115,7 +117,7 @@ void refresh_before_links(struct refresh *r, const struct root *root, const char
 			stat_row(r, root, dir, -1, m, &st) < 0)
 			continue;
 		now = stamp_of(&st);
-		r->any_true |= r->was_true[m] = is_true(&mod->stamp, &now, false);
+		r->was_true[m] = is_true(&mod->stamp, &now, false);
 	}
 }
 
@@ -138,8 +140,17 @@ static bool move_stamp(struct stamp *stamp, const struct stat *st)
 	return true;
 }
 
-static unsigned move_dir(struct refresh *r, const struct root *root, const char *dir, dir_row d)
+struct finishing {
+	struct refresh *r;
+	const struct root *root;
+	const char *dir;
+	_Atomic uint32_t next;
+	_Atomic unsigned moved;
+};
+
+static unsigned move_dir(const struct finishing *f, dir_row d)
 {
+	struct refresh *r = f->r;
 	_cleanup_(closep) int fd = -1;
 	unsigned moved = 0;
 
@@ -149,18 +160,29 @@ static unsigned move_dir(struct refresh *r, const struct root *root, const char 
 		if (!r->was_true[m])
 			continue;
 		if (fd < 0)
-			fd = open_dir(r, root, dir, d);
+			fd = open_dir(r, f->root, f->dir, d);
 		if (fd < 0)
 			return moved;
-		if (stat_row(r, root, dir, fd, m, &st) == 0)
+		if (stat_row(r, f->root, f->dir, fd, m, &st) == 0)
 			moved += move_stamp(&r->t.mods[m].stamp, &st);
 	}
 	return moved;
 }
 
-static unsigned move_outputs(struct refresh *r, const struct root *root, const char *dir)
+static void move_worker(void *arg, unsigned i)
 {
-	_cleanup_(closep) int fd = root_openat(root, dir, O_PATH | O_DIRECTORY, 0);
+	struct finishing *f = arg;
+	dir_row d;
+
+	(void)i;
+	while ((d = atomic_fetch_add(&f->next, 1)) < f->r->t.n.dirs)
+		f->moved += move_dir(f, d);
+}
+
+static unsigned move_outputs(const struct finishing *f)
+{
+	struct refresh *r = f->r;
+	_cleanup_(closep) int fd = root_openat(f->root, f->dir, O_PATH | O_DIRECTORY, 0);
 	struct store_head *h = r->image;
 	unsigned moved = 0;
 	struct stat st;
@@ -172,19 +194,23 @@ static unsigned move_outputs(struct refresh *r, const struct root *root, const c
 	return moved;
 }
 
+bool refresh_any(const struct refresh *r)
+{
+	return r->image && memchr(r->was_true, true, (size_t)r->t.n.mods + OUT_MAX);
+}
+
 int refresh_finish(struct refresh *r, const struct root *root, const char *dir, int to_dir,
 	const char *to_name)
 {
+	struct finishing f = {.r = r, .root = root, .dir = dir};
 	struct counts counts;
-	unsigned moved = 0;
 
-	if (!r->image || to_dir < 0 || !r->any_true)
+	if (to_dir < 0 || !refresh_any(r))
 		return 0;
 	await_tick();
-	for (dir_row d = 0; d < r->t.n.dirs; d++)
-		moved += move_dir(r, root, dir, d);
-	moved += move_outputs(r, root, dir);
-	if (!moved && to_dir == r->store_dir)
+	pool_run(THREADS, move_worker, &f);
+	f.moved += move_outputs(&f);
+	if (!f.moved && to_dir == r->store_dir)
 		return 0;
 	counts = r->t.n;
 	return store_write(to_dir, to_name, r->image, &counts);

@@ -5,6 +5,7 @@
  * ctime of a file though no byte of it changes.
  *
  * Under the lock: open, tell of each file just before a link of it is made or removed, finish.
+ * Several threads may tell at once, each of other directories.
  * A file that was not as remembered then stays in doubt; so does one that changed in another
  * way meanwhile.
  */
@@ -17,7 +18,6 @@ struct refresh {
 	void *image;        /* of the store, to be written */
 	struct tables t;
 	uint8_t *was_true; /* of each module; then of each output */
-	bool any_true;
 	int store_dir;     /* borrowed */
 	const char *name;  /* borrowed */
 };
@@ -25,6 +25,9 @@ struct refresh {
 /* A store that cannot be used is no error: there is nothing to do then. 0 or -ENOMEM. */
 int refresh_open(int store_dir, const char *name, struct refresh *ret);
 void refresh_close(struct refresh *r);
+
+/* Was any file as it is remembered? */
+bool refresh_any(const struct refresh *r);
 
 /* The directory of the files to come, or ID_NONE. */
 dir_row refresh_dir(const struct refresh *r, const char *path);

@@ -6,10 +6,13 @@
 
 #include <fcntl.h>
 #include <dirent.h>
-#include <inttypes.h>
+#include <limits.h>
+#include <stdatomic.h>
 #include <stdio.h>
+#include <sys/syscall.h>
 #include <time.h>
 
+#include "base/pool.h"
 #include "engine/publish.h"
 #include "keep/link.h"
 #include "keep/refresh.h"
@@ -17,19 +20,20 @@
 
 #define NEW_DIR KEPT_DIR ".new"
 #define DEPTH_MAX 40
+#define THREADS 2u /* more wait for the file system's journal */
+#define ENTRIES_SIZE ((size_t)32 << 10)
 
 struct saving {
 	struct keep *k;
 	int src, dst; /* the kernel's directory and what it becomes */
 	struct buf manifest;
-	struct buf queue; /* struct visit */
+	struct buf queue; /* struct visit: all directories; a round is those of one depth */
+	size_t end;       /* of this round */
+	_Atomic size_t next;
 	struct refresh refresh;
 	char store[STORE_NAME_MAX + 1];
 	uint64_t modules;
-	const char *dir; /* at hand */
-	dir_row row;
-	int src_fd, dst_fd;
-	size_t at;
+	struct saver *savers;
 };
 
 struct visit {
@@ -37,7 +41,20 @@ struct visit {
 	size_t parent;
 	dev_t dev;
 	ino_t ino;
-	unsigned depth;
+};
+
+/* What a thread has at hand. */
+struct saver {
+	struct saving *s;
+	size_t at; /* the directory's place in the queue */
+	const char *dir;
+	dir_row row;
+	int src_fd, dst_fd;
+	struct buf manifest, found; /* struct visit: for the next round */
+	char *entries;
+	uint64_t modules;
+	int err;
+	char *bad; /* what err is about */
 };
 
 /* --- links --- */
@@ -65,167 +82,205 @@ static bool stays_inside(const char *dir, const char *target)
 	return true;
 }
 
-static int stat_target(const struct saving *s, const char *name, struct buf *path, struct stat *st)
-{
-	buf_printf(path, "%s/%s%s%s", s->k->dir, s->dir, *s->dir ? "/" : "", name);
-	return path->err ? path->err : root_stat(s->k->root, path->data, st);
-}
-
-static int copy_symlink(struct saving *s, const char *name, const char *target)
+static int copy_symlink(struct saver *v, const char *name, const char *target)
 {
 	struct kept_file f = {.name = name, .kind = KEPT_SYMLINK};
 	struct stat st;
 
-	if (symlinkat(target, s->dst_fd, name) < 0 ||
-		fstatat(s->dst_fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+	if (symlinkat(target, v->dst_fd, name) < 0 ||
+		fstatat(v->dst_fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
 		return neg_errno();
 	f.ino = st.st_ino;
-	manifest_add_file(&s->manifest, &f);
+	manifest_add_file(&v->manifest, &f);
 	return 0;
 }
 
-static int link_regular(struct saving *s, const char *name, const char *path, bool target,
+static int link_regular(struct saver *v, const char *name, const char *path, bool target,
 	const struct stat *st)
 {
-	struct link_source from = {.root = s->k->root, .dirfd = s->src_fd, .name = name,
+	struct link_source from = {.root = v->s->k->root, .dirfd = v->src_fd, .name = name,
 		.path = path, .follow = target};
 	struct kept_file f = {.name = name, .ino = st->st_ino, .src_ino = st->st_ino,
 		.kind = target ? KEPT_TARGET_LINKED : KEPT_LINKED};
 	struct stat copy;
 	int r;
 
-	refresh_before(&s->refresh, s->row, !*s->dir, name, st, false);
-	r = link_file(&from, s->dst_fd, name);
+	refresh_before(&v->s->refresh, v->row, !*v->dir, name, st, false);
+	r = link_file(&from, v->dst_fd, name);
 	if (r == -ENOENT)
 		return 0; /* gone since it was listed */
 	if (r < 0)
 		return r;
 	if (r == LINK_COPIED) {
-		if (fstatat(s->dst_fd, name, &copy, AT_SYMLINK_NOFOLLOW) < 0)
+		if (fstatat(v->dst_fd, name, &copy, AT_SYMLINK_NOFOLLOW) < 0)
 			return neg_errno();
 		f.ino = copy.st_ino;
 		f.src_ctime = timespec_ns(st->st_ctim);
 		f.kind = target ? KEPT_TARGET_COPIED : KEPT_COPIED;
 	}
-	s->modules += is_module(name);
-	manifest_add_file(&s->manifest, &f);
+	v->modules += is_module(name);
+	manifest_add_file(&v->manifest, &f);
 	return 0;
 }
 
 /* --- directories --- */
 
-static bool is_loop(const struct saving *s, const struct stat *st)
+/* Directories by links can be in a circle. */
+static bool is_loop(const struct saver *v, const struct stat *st)
 {
-	const struct visit *all = vec_data(&s->queue, struct visit);
+	const struct visit *all = vec_data(&v->s->queue, struct visit);
+	unsigned depth = 0;
 
-	for (size_t at = s->at;; at = all[at].parent) {
-		if (all[at].dev == st->st_dev && all[at].ino == st->st_ino)
+	for (size_t at = v->at;; at = all[at].parent) {
+		if ((all[at].dev == st->st_dev && all[at].ino == st->st_ino) || ++depth > DEPTH_MAX)
 			return true;
 		if (at == 0)
 			return false;
 	}
 }
 
-static int add_subdir(struct saving *s, const char *name, const struct stat *st)
+static int add_subdir(struct saver *v, const char *name, const struct stat *st)
 {
-	unsigned depth = vec_data(&s->queue, struct visit)[s->at].depth + 1;
-	struct visit *v;
+	struct visit *to;
 	char *path = NULL;
 
-	if (depth > DEPTH_MAX || is_loop(s, st))
+	if (is_loop(v, st))
 		return 0;
-	if (mkdirat(s->dst_fd, name, st->st_mode & 07777) < 0)
+	if (mkdirat(v->dst_fd, name, st->st_mode & 07777) < 0)
 		return neg_errno();
-	if (asprintf(&path, "%s%s%s", s->dir, *s->dir ? "/" : "", name) < 0)
+	if (asprintf(&path, "%s%s%s", v->dir, *v->dir ? "/" : "", name) < 0)
 		return -ENOMEM;
-	v = vec_push(&s->queue, struct visit);
-	if (!v) {
+	to = vec_push(&v->found, struct visit);
+	if (!to) {
 		free(path);
 		return -ENOMEM;
 	}
-	*v = (struct visit){.path = path, .parent = s->at, .dev = st->st_dev, .ino = st->st_ino,
-		.depth = depth};
+	*to = (struct visit){.path = path, .parent = v->at, .dev = st->st_dev, .ino = st->st_ino};
 	return 0;
 }
 
-static int save_link(struct saving *s, const char *name)
+static int save_link(struct saver *v, const char *name)
 {
 	_cleanup_(buf_done) struct buf path = {0};
 	char target[PATH_MAX];
 	struct stat st;
-	ssize_t n = readlinkat(s->src_fd, name, target, sizeof(target) - 1);
+	ssize_t n = readlinkat(v->src_fd, name, target, sizeof(target) - 1);
 	int r;
 
 	if (n < 0)
 		return errno == ENOENT ? 0 : neg_errno();
 	target[n] = '\0';
-	r = stat_target(s, name, &path, &st);
-	if (r == -ENOMEM)
-		return r;
+	buf_printf(&path, "%s/%s%s%s", v->s->k->dir, v->dir, *v->dir ? "/" : "", name);
+	if (path.err)
+		return path.err;
+	r = root_stat(v->s->k->root, path.data, &st);
 	/* the sources of the kernel are not its modules */
-	if (r < 0 || stays_inside(s->dir, target) || str_eq(name, "build") || str_eq(name, "source"))
-		return copy_symlink(s, name, target);
+	if (r < 0 || stays_inside(v->dir, target) || str_eq(name, "build") || str_eq(name, "source"))
+		return copy_symlink(v, name, target);
 	if (S_ISDIR(st.st_mode))
-		return add_subdir(s, name, &st);
-	return S_ISREG(st.st_mode) ? link_regular(s, name, path.data, true, &st) : 0;
+		return add_subdir(v, name, &st);
+	return S_ISREG(st.st_mode) ? link_regular(v, name, path.data, true, &st) : 0;
 }
 
-static int save_entry(struct saving *s, const char *name)
+static int save_entry(struct saver *v, const char *name)
 {
 	struct stat st;
 
 	if (str_eq(name, ".") || str_eq(name, "..") || strstr(name, PUBLISH_SUFFIX))
 		return 0;
-	if (fstatat(s->src_fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+	if (fstatat(v->src_fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
 		return errno == ENOENT ? 0 : neg_errno();
 	if (S_ISREG(st.st_mode))
-		return link_regular(s, name, NULL, false, &st);
+		return link_regular(v, name, NULL, false, &st);
 	if (S_ISDIR(st.st_mode))
-		return add_subdir(s, name, &st);
-	return S_ISLNK(st.st_mode) ? save_link(s, name) : 0;
+		return add_subdir(v, name, &st);
+	return S_ISLNK(st.st_mode) ? save_link(v, name) : 0;
 }
 
-static int save_entries(struct saving *s, DIR *d)
+static int save_failed(struct saver *v, int err, const char *name)
 {
-	const struct dirent *e;
-	int r = 0;
+	if (asprintf(&v->bad, "/%s/%s%s%s", v->s->k->dir, v->dir, *v->dir ? "/" : "", name) < 0)
+		v->bad = NULL;
+	return err;
+}
 
-	while (errno = 0, (e = readdir(d))) {
-		r = save_entry(s, e->d_name);
-		if (r < 0)
-			return keep_fail(s->k, r, "/%s/%s%s%s", s->k->dir, s->dir, *s->dir ? "/" : "",
-				e->d_name);
+/* Without a DIR for each of a thousand directories. */
+static int save_entries(struct saver *v)
+{
+	for (;;) {
+		long n = syscall(SYS_getdents64, v->src_fd, v->entries, ENTRIES_SIZE);
+
+		if (n <= 0)
+			return n < 0 ? save_failed(v, neg_errno(), "") : 0;
+		for (long at = 0; at < n;) {
+			const struct dirent64 *e = (const void *)(v->entries + at);
+			int r = save_entry(v, e->d_name);
+
+			if (r < 0)
+				return save_failed(v, r, e->d_name);
+			at += e->d_reclen;
+		}
 	}
-	return errno ? keep_fail(s->k, neg_errno(), "/%s/%s", s->k->dir, s->dir) : 0;
 }
 
-static int save_dir(struct saving *s)
+static int save_dir(struct saver *v)
 {
-	const char *at = *s->dir ? s->dir : ".";
+	const struct keep *k = v->s->k;
+	const char *at = *v->dir ? v->dir : ".";
 	_cleanup_(buf_done) struct buf path = {0};
-	_cleanup_(closep) int dst = openat(s->dst, at, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	DIR *d;
-	int r, src;
+	_cleanup_(closep) int dst = openat(v->s->dst, at, O_RDONLY | O_DIRECTORY | O_CLOEXEC), src = -1;
 
-	buf_printf(&path, "%s/%s", s->k->dir, s->dir);
+	if (dst < 0)
+		return save_failed(v, neg_errno(), "");
+	buf_printf(&path, "%s/%s", k->dir, v->dir);
 	if (path.err)
 		return path.err;
-	src = s->k->root->host ? openat(s->src, at, O_RDONLY | O_DIRECTORY | O_CLOEXEC) :
-				 root_openat(s->k->root, path.data, O_RDONLY | O_DIRECTORY, 0);
-	d = src < 0 ? NULL : fdopendir(src);
-	if (!d || dst < 0) {
-		r = d ? -EIO : neg_errno();
-		if (d)
-			closedir(d);
-		return keep_fail(s->k, r, "/%s", path.data);
+	src = k->root->host ? openat(v->s->src, at, O_RDONLY | O_DIRECTORY | O_CLOEXEC) :
+			      root_openat(k->root, path.data, O_RDONLY | O_DIRECTORY, 0);
+	if (src < 0)
+		return save_failed(v, k->root->host ? neg_errno() : src, "");
+	v->src_fd = src;
+	v->dst_fd = dst;
+	v->row = refresh_dir(&v->s->refresh, v->dir);
+	manifest_add_dir(&v->manifest, v->dir);
+	return save_entries(v);
+}
+
+static void save_worker(void *arg, unsigned i)
+{
+	struct saving *s = arg;
+	struct saver *v = &s->savers[i];
+
+	while (!v->err && (v->at = atomic_fetch_add(&s->next, 1)) < s->end) {
+		v->dir = vec_data(&s->queue, struct visit)[v->at].path;
+		v->err = save_dir(v);
 	}
-	s->src_fd = src;
-	s->dst_fd = dst;
-	s->row = refresh_dir(&s->refresh, s->dir);
-	manifest_add_dir(&s->manifest, s->dir);
-	r = save_entries(s, d);
-	closedir(d);
-	return r;
+	if (!v->err)
+		v->err = v->manifest.err ? v->manifest.err : v->found.err;
+}
+
+/* What the threads of a round found, behind what is known; parents stay in front. */
+static int take_round(struct saving *s)
+{
+	int r = 0;
+
+	for (unsigned i = 0; i < THREADS; i++) {
+		struct saver *v = &s->savers[i];
+
+		buf_add(&s->manifest, v->manifest.data, v->manifest.len);
+		buf_add(&s->queue, v->found.data, v->found.len);
+		if (!s->queue.err)
+			v->found.len = 0;
+		v->manifest.len = 0;
+		s->modules += v->modules;
+		v->modules = 0;
+		if (v->err && r == 0) {
+			r = v->err;
+			if (v->bad)
+				keep_fail(s->k, r, "%s", v->bad);
+		}
+	}
+	return r ? r : s->manifest.err ? s->manifest.err : s->queue.err;
 }
 
 static int save_tree(struct saving *s, const struct stat *top)
@@ -233,16 +288,24 @@ static int save_tree(struct saving *s, const struct stat *top)
 	struct visit *first = vec_push(&s->queue, struct visit);
 	int r = 0;
 
-	if (!first)
+	s->savers = calloc(THREADS, sizeof(*s->savers));
+	if (!first || !s->savers)
 		return -ENOMEM;
 	*first = (struct visit){.path = strdup(""), .dev = top->st_dev, .ino = top->st_ino};
 	if (!first->path)
 		return -ENOMEM;
-	for (s->at = 0; r == 0 && s->at < vec_len(&s->queue, struct visit); s->at++) {
-		s->dir = vec_data(&s->queue, struct visit)[s->at].path;
-		r = save_dir(s);
+	for (unsigned i = 0; i < THREADS; i++) {
+		s->savers[i] = (struct saver){.s = s, .entries = malloc(ENTRIES_SIZE)};
+		if (!s->savers[i].entries)
+			return -ENOMEM;
 	}
-	return r < 0 ? r : s->manifest.err;
+	while (r == 0 && s->end < vec_len(&s->queue, struct visit)) {
+		s->next = s->end;
+		s->end = vec_len(&s->queue, struct visit);
+		pool_run(MIN(THREADS, (unsigned)(s->end - s->next)), save_worker, s);
+		r = take_round(s);
+	}
+	return r;
 }
 
 /* --- the tree as a whole --- */
@@ -313,11 +376,23 @@ static void keep_facts(const struct keep *k, int kept, const char *store)
 		link_file(&from, kept, "facts");
 }
 
+static void visits_done(struct buf *visits)
+{
+	for (size_t i = 0; i < vec_len(visits, struct visit); i++)
+		free(vec_data(visits, struct visit)[i].path);
+	buf_done(visits);
+}
+
 static void saving_done(struct saving *s)
 {
-	for (size_t i = 0; i < vec_len(&s->queue, struct visit); i++)
-		free(vec_data(&s->queue, struct visit)[i].path);
-	buf_done(&s->queue);
+	for (unsigned i = 0; s->savers && i < THREADS; i++) {
+		visits_done(&s->savers[i].found);
+		buf_done(&s->savers[i].manifest);
+		free(s->savers[i].entries);
+		free(s->savers[i].bad);
+	}
+	free(s->savers);
+	visits_done(&s->queue);
 	buf_done(&s->manifest);
 	refresh_close(&s->refresh);
 	closep(&s->src);

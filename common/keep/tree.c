@@ -21,7 +21,7 @@ int links_open(struct keep *k, struct links *ret)
 		r = refresh_open(k->store_dir, l.names[i], &l.refresh[i]);
 		if (r == 0)
 			refresh_before_links(&l.refresh[i], k->root, l.kernels.list[i].dir);
-		if (!l.refresh[i].any_true)
+		if (!refresh_any(&l.refresh[i]))
 			refresh_close(&l.refresh[i]);
 	}
 	*ret = l;

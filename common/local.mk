@@ -127,6 +127,8 @@ kmp_depmod_SOURCES = \
 	common/program/prospect_dot.c \
 	common/program/prospect_json.c \
 	common/program/prospect_text.c \
+	common/program/redirect.c \
+	common/program/redirect.h \
 	common/program/session.c \
 	common/program/session.h \
 	common/program/show.h \
@@ -134,3 +136,7 @@ kmp_depmod_SOURCES = \
 	common/program/show_text.c \
 	common/program/verify.c \
 	common/program/verify.h
+
+# what the kernel calls while another build's modules are installed
+kmpscriptsdir = $(libexecdir)/kmp-depmod
+dist_kmpscripts_SCRIPTS = common/keep/modprobe-kept

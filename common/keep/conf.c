@@ -44,7 +44,7 @@ static char *strip(char *s)
 static const char *set(struct conf *c, const char *key, const char *value)
 {
 	static const char *const modes[] = {
-		[KEEP_NO] = "no", [KEEP_RESTORE] = "restore"};
+		[KEEP_NO] = "no", [KEEP_RESTORE] = "restore", [KEEP_REDIRECT] = "redirect"};
 
 	if (!str_eq(key, "keep-running"))
 		return "unknown setting";
@@ -53,7 +53,7 @@ static const char *set(struct conf *c, const char *key, const char *value)
 			c->keep = i;
 			return NULL;
 		}
-	return "keep-running is no or restore";
+	return "keep-running is no, restore or redirect";
 }
 
 static void parse(const struct reading *r, const char *path, char *text)

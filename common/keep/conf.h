@@ -9,6 +9,7 @@
 enum keep_mode {
 	KEEP_NO,
 	KEEP_RESTORE,
+	KEEP_REDIRECT,
 };
 
 struct conf {

@@ -11,6 +11,7 @@
 #include "base/lock.h"
 #include "program/host.h"
 #include "program/keep.h"
+#include "program/redirect.h"
 #include "program/session.h"
 
 #define LIST_MAX ((size_t)256 << 20)
@@ -99,15 +100,22 @@ static int save(struct keeping *k)
 	return MIN(r, 0);
 }
 
-static void tell_case(struct keeping *k, const struct keep_restored *r)
+struct redirect keep_redirect(struct keeping *k, const char *kept)
+{
+	return (struct redirect){.system = k->o->system ? k->o->system : "", .kver = k->running.kver,
+		.dir = k->keep.dir, .kept = kept, .m = &k->m};
+}
+
+static void tell_case(struct keeping *k, const struct keep_restored *r, bool redirected)
 {
 	const char *kver = k->running.kver;
 
 	if (r->found == KEEP_REPLACED) {
 		if (r->is_news)
 			message(&k->m, "%s: another build's modules came in place of the running kernel's, "
-				       "which are kept until the reboot: modprobe -d /%s/" KEPT_DIR,
-				kver, k->keep.modules);
+				       "which are kept until the reboot%s: modprobe -d /%s/" KEPT_DIR,
+				kver, redirected ? " for the kernel and udev; by hand" : "",
+				k->keep.modules);
 	} else if (r->found == KEEP_GONE && r->linked) {
 		message(&k->m, "%s: the running kernel's modules were removed; put back until the reboot "
 			       "(%u files)",
@@ -123,16 +131,24 @@ static void tell_case(struct keeping *k, const struct keep_restored *r)
 
 static int restore(struct keeping *k)
 {
+	_cleanup_(freep) char *kept = keep_path(&k->keep);
+	struct redirect redirect = keep_redirect(k, kept);
 	struct keep_restored res = {0};
+	bool redirected = false;
 	int r;
 
-	if (!keep_is_current(&k->keep))
-		return 0;
+	if (!kept || !keep_is_current(&k->keep))
+		return kept ? 0 : -ENOMEM;
 	r = keep_restore(&k->keep, &res);
 	k->needs_index |= res.needs_index || res.linked;
-	if (r == 0)
-		tell_case(k, &res);
-	return r;
+	if (r < 0)
+		return r;
+	if (res.found == KEEP_REPLACED && k->conf.keep == KEEP_REDIRECT)
+		redirected = redirect_on(&redirect);
+	else
+		redirect_off(&redirect);
+	tell_case(k, &res, redirected);
+	return 0;
 }
 
 /* A tree of a kernel that does not run any more. */
@@ -155,8 +171,12 @@ static int clean(struct keeping *k)
 
 	if (r < 0 || !keep_is_current(&k->keep))
 		return r;
-	if (k->conf.keep == KEEP_NO)
+	if (k->conf.keep == KEEP_NO) {
+		struct redirect redirect = keep_redirect(k, "");
+
+		redirect_off(&redirect);
 		return keep_clean(&k->keep, &k->stale);
+	}
 	/* booted again: what is on the disk may be another build by now */
 	return str_eq(k->keep.stamp.boot_id, k->running.boot_id) ? 0 : restore(k);
 }

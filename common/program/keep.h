@@ -6,6 +6,7 @@
 #include "keep/keep.h"
 #include "program/messages.h"
 #include "program/options.h"
+#include "program/redirect.h"
 
 struct keeping {
 	const struct options *o;
@@ -22,6 +23,9 @@ struct keeping {
 
 /* Run the command. Returns the exit status. */
 int keep_run(const struct options *o);
+
+/* kept: the root to give to modprobe -d; borrowed. */
+struct redirect keep_redirect(struct keeping *k, const char *kept);
 
 /* Print what --keep-running status found. 0 or -errno. kept may be NULL: nothing is kept. */
 int keep_show(struct keeping *k, const struct keep_status *kept);

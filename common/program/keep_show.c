@@ -12,7 +12,7 @@
 #define REPORT_SCHEMA 1
 
 static const char *const mode_names[] = {
-	[KEEP_NO] = "no", [KEEP_RESTORE] = "restore"};
+	[KEEP_NO] = "no", [KEEP_RESTORE] = "restore", [KEEP_REDIRECT] = "redirect"};
 
 static const char *const case_texts[] = {
 	[KEEP_SAME] = "the kernel's own modules are in place",
@@ -20,11 +20,25 @@ static const char *const case_texts[] = {
 	[KEEP_REPLACED] = "another build is in its place",
 };
 
-/* Who does not find the kept modules; each in a line. */
-static const char *not_reached(const struct keep_status *s)
+/* Who does not find the kept modules: each a string, "" after the last. At most 6. */
+static void list_not_reached(const struct keep_status *s, struct redirected led, const char *ret[7])
 {
-	return s->found == KEEP_REPLACED ?
-		       "the kernel's own requests, udev, modprobe without -d, containers\0" : "\0";
+	if (s->found == KEEP_REPLACED) {
+		if (!led.kernel)
+			*ret++ = "the kernel's own requests";
+		*ret++ = led.udev ? "modules that are installed later, for udev" : "udev";
+		*ret++ = "modprobe without -d";
+		*ret++ = "containers";
+		*ret++ = "insmod and modinfo, which show what is installed";
+	}
+	*ret = NULL;
+}
+
+static struct redirected look(struct keeping *k)
+{
+	struct redirect r = keep_redirect(k, "");
+
+	return redirect_look(&r);
 }
 
 static void format_time(int64_t t, char *ret, size_t size)
@@ -36,9 +50,11 @@ static void format_time(int64_t t, char *ret, size_t size)
 		snprintf(ret, size, "%" PRId64, t);
 }
 
-static void show_text(const struct keeping *k, const struct keep_status *s)
+static void show_text(struct keeping *k, const struct keep_status *s)
 {
 	const struct keep_stamp *stamp = &k->keep.stamp;
+	const char *not_reached[7];
+	struct redirected led;
 	char when[32];
 
 	if (!s) {
@@ -53,14 +69,21 @@ static void show_text(const struct keeping *k, const struct keep_status *s)
 	if (s->linked)
 		printf("    %u of its files are names of kept ones\n", s->linked);
 	printf("    %" PRIu64 " files with %" PRIu64 " bytes are nowhere else\n", s->files, s->bytes);
+	led = look(k);
+	if (led.kernel || led.udev)
+		printf("    led to the kept ones: %s%s%s\n", led.kernel ? "the kernel's own requests" : "",
+			led.kernel && led.udev ? ", " : "", led.udev ? "udev" : "");
 	if (s->found == KEEP_REPLACED)
 		printf("    by hand: modprobe -d /%s/" KEPT_DIR " MODULE\n", k->keep.modules);
-	for (const char *p = not_reached(s); *p; p += strlen(p) + 1)
-		printf("    not reached: %s\n", p);
+	list_not_reached(s, led, not_reached);
+	for (const char **p = not_reached; *p; p++)
+		printf("    not reached: %s\n", *p);
 }
 
-static int put_kept(struct json_object *to, const struct keeping *k, const struct keep_status *s)
+static int put_kept(struct json_object *to, struct keeping *k, const struct keep_status *s)
 {
+	const char *not_reached[7];
+	struct redirected led = look(k);
 	const struct keep_stamp *stamp = &k->keep.stamp;
 	_cleanup_(freep) char *path = keep_path(&k->keep);
 	struct json_object *list;
@@ -74,14 +97,17 @@ static int put_kept(struct json_object *to, const struct keeping *k, const struc
 		json_str(to, "case", keep_case_name(s->found)) < 0 ||
 		json_int(to, "linked", s->linked) < 0 ||
 		json_int(to, "files", (int64_t)s->files) < 0 ||
-		json_int(to, "bytes", (int64_t)s->bytes) < 0 || !(list = json_list(to, "not_reached")))
+		json_int(to, "bytes", (int64_t)s->bytes) < 0 ||
+		json_flag(to, "kernel_redirected", led.kernel) < 0 ||
+		json_flag(to, "udev_redirected", led.udev) < 0 || !(list = json_list(to, "not_reached")))
 		return -ENOMEM;
-	for (const char *p = not_reached(s); r == 0 && *p; p += strlen(p) + 1)
-		r = json_append(list, json_object_new_string(p));
+	list_not_reached(s, led, not_reached);
+	for (const char **p = not_reached; r == 0 && *p; p++)
+		r = json_append(list, json_object_new_string(*p));
 	return r;
 }
 
-static int show_json(const struct keeping *k, const struct keep_status *s)
+static int show_json(struct keeping *k, const struct keep_status *s)
 {
 	struct json_object *o = json_object_new_object(), *kept = NULL;
 	int r = o ? 0 : -ENOMEM;

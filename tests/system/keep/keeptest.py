@@ -90,6 +90,7 @@ class Machine:
             os.makedirs(f'{self.system}/{directory}')
         os.symlink(self.path, f'{self.system}/proc/1/root')
         os.symlink(self / 'run', f'{self.system}/run')
+        self.systemd = False
         self.boot(1)
 
     def __truediv__(self, rel):
@@ -111,9 +112,52 @@ class Machine:
                             struct.pack('<III', 4, 20, 3) + b'GNU\0' + build_id(build))):
             with open(f'{self.system}/{name}', 'wb') as out:
                 out.write(data)
+        self.write_system('proc/sys/kernel/modprobe', '/sbin/modprobe\n')
+        if self.systemd:
+            os.makedirs(self / 'run/systemd/system')
         if clean and os.path.isdir(self / 'lib/modules'):
             return self.keep('clean')
         return None
+
+    # --- systemd, as far as it is asked ------------------------------------------------------------------------------------
+
+    def write_system(self, path, text):
+        os.makedirs(os.path.dirname(f'{self.system}/{path}'), exist_ok=True)
+        with open(f'{self.system}/{path}', 'w') as out:
+            out.write(text)
+
+    def read_system(self, path):
+        with open(f'{self.system}/{path}') as file:
+            return file.read()
+
+    def start_systemd(self, status=0):
+        """A systemctl that writes down what it is asked for; a restarted udevd has the mount that its drop-in asks for."""
+        self.systemd = True
+        os.makedirs(self / 'run/systemd/system', exist_ok=True)
+        self.write_system('proc/4242/mountinfo', '')
+        self.write_system('asked', '')
+        self.write_system('usr/bin/systemctl', f"""#!/bin/sh
+top=${{0%/usr/bin/systemctl}}
+case $* in
+show*) echo MainPID=4242; exit 0 ;;
+esac
+echo "$*" >>"$top/asked"
+[ {status} = 0 ] || {{ echo 'Failed to do it'; exit {status}; }}
+case $* in
+try-restart*)
+	: >"$top/proc/4242/mountinfo"
+	sed -n 's|^BindReadOnlyPaths=.*:\\(.*\\)|1 2 0:3 / /usr\\1 ro - ext4|p' \\
+		"$top"/run/systemd/system/systemd-udevd.service.d/*.conf >"$top/proc/4242/mountinfo" 2>/dev/null ;;
+esac
+exit 0
+""")
+        os.chmod(f'{self.system}/usr/bin/systemctl', 0o755)
+
+    def asked(self):
+        """What systemctl was asked for since the last call of this."""
+        words = self.read_system('asked').splitlines()
+        self.write_system('asked', '')
+        return words
 
     # --- what packages do ------------------------------------------------------------------------------------------------
 
@@ -192,7 +236,7 @@ class Machine:
         return kept and kept['case']
 
     def tree(self, directory):
-        """{path: digest, link target or None for directories}, of everything in it."""
+        """{path: digest, link target, or None for directories and devices}, of everything in it."""
         seen = {}
         for at, subdirectories, names in os.walk(directory):
             for name in subdirectories + names:
@@ -200,8 +244,8 @@ class Machine:
                 rel = os.path.relpath(path, directory)
                 if os.path.islink(path):
                     seen[rel] = os.readlink(path)
-                elif os.path.isdir(path):
-                    seen[rel] = None
+                elif not os.path.isfile(path):
+                    seen[rel] = None            # a device can be without end
                 else:
                     with open(path, 'rb') as file:
                         seen[rel] = hashlib.sha1(file.read()).hexdigest()

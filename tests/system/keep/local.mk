@@ -2,7 +2,9 @@
 
 EXTRA_DIST += tests/system/keep
 
-TESTS += tests/system/keep/1-cases
+TESTS += \
+	tests/system/keep/1-cases \
+	tests/system/keep/4-redirect
 if RPM
 TESTS += tests/system/keep/2-rpm
 endif

@@ -8,6 +8,7 @@ KMP_TEST_MIRROR    where from (default: where this system's own packages come fr
 """
 import contextlib
 import glob
+import json
 import os
 import re
 import shutil
@@ -271,6 +272,21 @@ def settled(system, name, kernels=None, *details):
     # the facts of what is there, and of nothing else
     top = os.path.realpath(system / 'lib/modules')[len(os.path.realpath(system.path)) + 1:].replace('/', '!')
     tap.same(system.stores(), [f'{top}!{kver}.facts' for kver in found], f'{name}: stores')
+
+
+def report_of(result):
+    """dpkg-sync's report, which is as the schema says."""
+    found = json.loads(result.output[result.output.index('{'):])
+    try:
+        import jsonschema
+    except ImportError:
+        tap.skip('a report is as the schema says', 'python3-jsonschema is not installed')
+        return found
+    with open(os.path.join(os.path.dirname(TESTS), 'packaging/kmp-depmod-report.schema.json'), encoding='utf-8') as file:
+        errors = [f'{"/".join(map(str, e.absolute_path))}: {e.message}'
+                  for e in jsonschema.Draft7Validator(json.load(file)).iter_errors(found)]
+    tap.same(errors, [], 'a report is as the schema says', result)
+    return found
 
 
 def wait_for(condition, seconds=30):

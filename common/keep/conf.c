@@ -41,19 +41,29 @@ static char *strip(char *s)
 	return s;
 }
 
-static const char *set(struct conf *c, const char *key, const char *value)
+static const char *set_keep(struct conf *c, const char *value)
 {
 	static const char *const modes[] = {
 		[KEEP_NO] = "no", [KEEP_RESTORE] = "restore", [KEEP_REDIRECT] = "redirect"};
 
-	if (!str_eq(key, "keep-running"))
-		return "unknown setting";
 	for (unsigned i = 0; i < ARRAY_SIZE(modes); i++)
 		if (str_eq(value, modes[i])) {
 			c->keep = i;
 			return NULL;
 		}
 	return "keep-running is no, restore or redirect";
+}
+
+static const char *set(struct conf *c, const char *key, const char *value)
+{
+	if (str_eq(key, "keep-running"))
+		return set_keep(c, value);
+	if (!str_eq(key, "remember"))
+		return "unknown setting";
+	if (!str_eq(value, "yes") && !str_eq(value, "no"))
+		return "remember is yes or no";
+	c->forget = str_eq(value, "no");
+	return NULL;
 }
 
 static void parse(const struct reading *r, const char *path, char *text)

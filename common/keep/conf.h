@@ -14,6 +14,7 @@ enum keep_mode {
 
 struct conf {
 	enum keep_mode keep;
+	bool forget; /* remember nothing, where no store is named */
 };
 
 /* Told of each line that is not understood, and of a file that cannot be read (line 0). */

@@ -23,6 +23,7 @@
 #include "engine/kernels.h"
 #include "engine/update.h"
 #include "formats/modname.h"
+#include "keep/conf.h"
 #include "program/depmod.h"
 #include "program/host.h"
 #include "program/session.h"
@@ -714,6 +715,7 @@ static int main_run(struct depmod *d)
 	_cleanup_(vmlinux_done) struct vmlinux vmlinux = {0};
 	bool check = d->symvers || d->sysmap;
 	int r = find_dirs(d);
+	struct conf conf;
 
 	if (r < 0) {
 		say(PRIO_ERROR, "Bad directory %s: %s", d->dirname ? d->dirname : d->kver, strerror(-r));
@@ -728,8 +730,9 @@ static int main_run(struct depmod *d)
 		return EXIT_FAILURE;
 	if (d->own && !d->show && !d->outname && lock_take(&d->host, LOCK_WAIT_MS, &d->lock) != 0)
 		d->lock = -1;
-	d->store = host_open_store(
-		&d->host, HOST_STORE_DIR, d->own && !d->show && d->lock >= 0);
+	if (conf_read(&d->host, &conf, NULL, NULL) == 0 && !conf.forget)
+		d->store = host_open_store(
+			&d->host, HOST_STORE_DIR, d->own && !d->show && d->lock >= 0);
 	d->store = MAX(d->store, -1);
 	r = run(d, check ? &vmlinux : NULL);
 	if (fflush(stdout) != 0 && r == EXIT_SUCCESS)

@@ -16,16 +16,6 @@
 
 #define LIST_MAX ((size_t)256 << 20)
 
-static void bad_conf(void *arg, const char *path, unsigned line, const char *what)
-{
-	struct keeping *k = arg;
-
-	if (line)
-		message(&k->m, "/%s:%u: %s", path, line, what);
-	else
-		message(&k->m, "/%s: %s", path, what);
-}
-
 /* --- the list of paths --- */
 
 /* Entries are separated by NULs, or newlines where there is none. A '-' in front: asked to go. */
@@ -305,7 +295,7 @@ int keep_run(const struct options *o)
 		return EXIT_ERROR;
 	}
 	k.keep.modules_fd = k.keep.kept_fd = -1;
-	r = conf_read(&k.root, &k.conf, bad_conf, &k);
+	r = conf_read(&k.root, &k.conf, messages_conf, &k.m);
 	if (r == 0 && is_concerned(&k, &result))
 		result = with_lock(&k);
 	closep(&k.lock);

@@ -210,6 +210,18 @@ void messages_event(void *arg, const struct event *e)
 		put(m, &b);
 }
 
+void messages_conf(void *arg, const char *path, unsigned line, const char *what)
+{
+	struct messages *m = arg;
+
+	if (m->quiet)
+		return;
+	if (line)
+		message(m, "/%s:%u: %s", path, line, what);
+	else
+		message(m, "/%s: %s", path, what);
+}
+
 void messages_progress(void *arg, unsigned done, unsigned total)
 {
 	struct messages *m = arg;

@@ -16,6 +16,8 @@ struct messages {
 /* For struct report; arg is a struct messages. */
 void messages_event(void *arg, const struct event *e);
 void messages_progress(void *arg, unsigned done, unsigned total);
+/* For conf_read(). */
+void messages_conf(void *arg, const char *path, unsigned line, const char *what);
 
 /* A negative errno of a whole run, in words. */
 const char *failure_text(int err);

@@ -14,6 +14,7 @@
 #include <time.h>
 
 #include "base/lock.h"
+#include "keep/conf.h"
 #include "program/dryrun.h"
 #include "program/host.h"
 #include "program/session.h"
@@ -84,11 +85,15 @@ static int open_store_dir(struct session *s)
 	bool make = !s->o->dry_run && !s->o->verify;
 	const struct root *root = s->o->store ? &s->host : &s->root;
 	_cleanup_(freep) char *path = host_absolute(s->o->store ? s->o->store : "/" HOST_STORE_DIR);
-	int fd;
+	struct conf conf = {0};
+	int fd, r;
 
 	s->store_dir = -1;
 	if (s->o->store && str_eq(s->o->store, "none"))
 		return 0;
+	r = s->o->store ? 0 : conf_read(&s->root, &conf, messages_conf, &s->m);
+	if (r < 0 || conf.forget)
+		return r;
 	if (!path)
 		return -ENOMEM;
 	fd = host_open_store(root, path, make);

@@ -296,13 +296,29 @@ static int clean_restored(struct keep *k, char **ret_needs_index)
 	return *ret_needs_index ? 0 : -ENOMEM;
 }
 
+/* Is it known what restore put back? Not where the tree was never finished, or is torn. */
+static bool is_whole(const struct keep *k)
+{
+	_cleanup_(buf_done) struct buf text = {0};
+	struct manifest m;
+	int r = keep_read_file(k, "files", &text);
+
+	if (r < 0 || !*k->stamp.kver)
+		return false;
+	r = manifest_parse(&text, &m);
+	manifest_done(&m);
+	return r == 0;
+}
+
 int keep_clean(struct keep *k, char **ret_needs_index)
 {
-	int r;
+	int r = 0;
 
 	*ret_needs_index = NULL;
-	r = faccessat(k->kept_fd, "files", F_OK, AT_SYMLINK_NOFOLLOW) < 0 || !*k->stamp.kver ? 1 : keep_load(k);
-	if (r == 0)
-		r = clean_restored(k, ret_needs_index);
+	if (is_whole(k)) {
+		r = keep_load(k);
+		if (r == 0)
+			r = clean_restored(k, ret_needs_index);
+	}
 	return r < 0 ? keep_fail(k, r, "/%s/%s", k->modules, k->stamp.kver) : keep_drop(k);
 }

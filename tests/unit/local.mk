@@ -11,6 +11,7 @@ UNIT_TESTS = \
 	tests/unit/test-elfmod \
 	tests/unit/test-fs \
 	tests/unit/test-hwalias \
+	tests/unit/test-keep \
 	tests/unit/test-lists \
 	tests/unit/test-mark \
 	tests/unit/test-merge \
@@ -50,6 +51,10 @@ tests_unit_test_fs_LDADD = $(unit_ldadd)
 tests_unit_test_hwalias_SOURCES = tests/unit/test-hwalias.c tests/unit/unit.h
 tests_unit_test_hwalias_CFLAGS = $(unit_cflags)
 tests_unit_test_hwalias_LDADD = $(unit_ldadd)
+
+tests_unit_test_keep_SOURCES = tests/unit/test-keep.c tests/unit/unit.h
+tests_unit_test_keep_CFLAGS = $(unit_cflags)
+tests_unit_test_keep_LDADD = $(unit_ldadd)
 
 tests_unit_test_lists_SOURCES = tests/unit/test-lists.c tests/unit/unit.h
 tests_unit_test_lists_CFLAGS = $(unit_cflags)

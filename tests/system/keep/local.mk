@@ -4,7 +4,8 @@ EXTRA_DIST += tests/system/keep
 
 TESTS += \
 	tests/system/keep/1-cases \
-	tests/system/keep/4-redirect
+	tests/system/keep/4-redirect \
+	tests/system/keep/5-faults
 if RPM
 TESTS += tests/system/keep/2-rpm
 endif

@@ -14,6 +14,19 @@ _kmp_depmod_kernels()
 	done | sort -u
 }
 
+# what a dry run looks into
+_kmp_depmod_packages()
+{
+	local path
+
+	compgen -f -- "$1" | while IFS= read -r path; do
+		case $path in
+		*.rpm | *.deb | *.ko | *.ko.gz | *.ko.xz | *.ko.zst) printf '%s\n' "$path" ;;
+		*) [[ ! -d $path ]] || printf '%s\n' "$path" ;;
+		esac
+	done
+}
+
 _kmp_depmod()
 {
 	local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]} root='' moduledir='' i value
@@ -56,7 +69,7 @@ _kmp_depmod()
 		;;
 	--add)
 		compopt -o filenames
-		mapfile -t COMPREPLY < <(compgen -f -- "$cur")
+		mapfile -t COMPREPLY < <(_kmp_depmod_packages "$cur")
 		return
 		;;
 	--kernel)
@@ -79,9 +92,13 @@ _kmp_depmod()
 		((COMP_CWORD > 1)) || options+=' --as-depmod'
 		mapfile -t COMPREPLY < <(compgen -W "$options" -- "$cur")
 	else
-		# a dry run takes packages, too
-		case " ${COMP_WORDS[*]} " in *' -n '* | *' --dry-run '*) compopt -o default ;; esac
 		mapfile -t COMPREPLY < <(compgen -W "$(_kmp_depmod_kernels "$root" "$moduledir")" -- "$cur")
+		case " ${COMP_WORDS[*]} " in
+		*' -n '* | *' --dry-run '*)
+			compopt -o filenames
+			mapfile -t -O ${#COMPREPLY[@]} COMPREPLY < <(_kmp_depmod_packages "$cur")
+			;;
+		esac
 	fi
 }
 

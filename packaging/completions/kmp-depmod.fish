@@ -23,8 +23,14 @@ function __kmp_depmod_kernels
     end | sort -u
 end
 
+# what a dry run looks into
+function __kmp_depmod_packages
+    __fish_complete_path (commandline -ct) | string match -r '.*(?:/|\.rpm|\.deb|\.ko(?:\.gz|\.xz|\.zst)?)(?:\t.*)?$'
+end
+
 complete -c kmp-depmod -f
 complete -c kmp-depmod -a '(__kmp_depmod_kernels)' -d kernel
+complete -c kmp-depmod -n '__fish_contains_opt -s n dry-run' -a '(__kmp_depmod_packages)'
 complete -c kmp-depmod -s n -l dry-run -d 'Say what would change and why'
 complete -c kmp-depmod -l full -d 'Believe no remembered fact'
 complete -c kmp-depmod -l verify -d 'Compare the indexes on disk with the tree'
@@ -45,7 +51,7 @@ complete -c kmp-depmod -s P -l symbol-prefix -x -d 'A character in front of symb
 complete -c kmp-depmod -s w -l warn -d 'Report keys that are in an index twice'
 complete -c kmp-depmod -s x -l errexit -d 'Exit 3 if -e has anything to report'
 complete -c kmp-depmod -l kernel -x -a '(__kmp_depmod_kernels)' -d 'Look at this kernel, in a dry run'
-complete -c kmp-depmod -l add -r -F -d 'A package, module or directory, in a dry run'
+complete -c kmp-depmod -l add -x -a '(__kmp_depmod_packages)' -d 'A package, module or directory, in a dry run'
 complete -c kmp-depmod -l remove -x -d 'As if this were not there, in a dry run'
 complete -c kmp-depmod -l explain -x -d 'Tell of one module, in a dry run'
 complete -c kmp-depmod -l dot -d 'Print a graph, in a dry run'

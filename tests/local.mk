@@ -10,7 +10,9 @@ SANITIZED_TESTS = \
 	$(UNIT_TESTS) \
 	tests/fuzz/replay \
 	tests/cases/run \
-	tests/diff/synthetic
+	tests/diff/synthetic \
+	tests/system/keep/1-cases \
+	tests/system/keep/4-redirect
 
 TESTS = \
 	$(SANITIZED_TESTS) \

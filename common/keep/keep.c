@@ -155,6 +155,44 @@ static int read_stamp(struct keep *k)
 	return 0;
 }
 
+/* --- the state --- */
+
+static const char *const case_names[] = {
+	[KEEP_UNJUDGED] = "unjudged",
+	[KEEP_SAME] = "same",
+	[KEEP_GONE] = "gone",
+	[KEEP_REPLACED] = "replaced",
+};
+
+const char *keep_case_name(enum keep_case c)
+{
+	return case_names[c];
+}
+
+static void state_line(void *arg, const char *key, const char *value)
+{
+	struct keep *k = arg;
+
+	if (str_eq(key, "PENDING"))
+		k->pending = str_eq(value, "1");
+	for (unsigned i = 0; str_eq(key, "CASE") && i < ARRAY_SIZE(case_names); i++)
+		if (str_eq(value, case_names[i]))
+			k->state = i;
+}
+
+/* What cannot be read, or understood, is no state. */
+static int read_state(struct keep *k)
+{
+	_cleanup_(buf_done) struct buf text = {0};
+
+	if (keep_read_file(k, "state", &text) < 0)
+		return 0;
+	buf_char(&text, '\0');
+	if (!text.err)
+		for_lines(text.data, state_line, k);
+	return text.err;
+}
+
 /* --- where things are --- */
 
 static bool has_entry(const struct root *root, const char *dir, const char *name)
@@ -209,7 +247,7 @@ static int find_kept(struct keep *k)
 		return neg_errno();
 	r = read_stamp(k);
 	k->foreign = r == -ENOENT || r == -ELOOP;
-	return k->foreign ? 0 : r;
+	return k->foreign ? 0 : r < 0 ? r : read_state(k);
 }
 
 int keep_open(const struct root *root, const struct running *running, struct keep *ret)
@@ -259,33 +297,10 @@ bool keep_is_current(const struct keep *k)
 	       str_eq(k->stamp.kver, k->running->kver);
 }
 
-static const char *const case_names[] = {
-	[KEEP_UNJUDGED] = "unjudged",
-	[KEEP_SAME] = "same",
-	[KEEP_GONE] = "gone",
-	[KEEP_REPLACED] = "replaced",
-};
-
-const char *keep_case_name(enum keep_case c)
-{
-	return case_names[c];
-}
-
-static void state_line(void *arg, const char *key, const char *value)
-{
-	struct keep *k = arg;
-
-	if (str_eq(key, "PENDING"))
-		k->pending = str_eq(value, "1");
-	for (unsigned i = 0; str_eq(key, "CASE") && i < ARRAY_SIZE(case_names); i++)
-		if (str_eq(value, case_names[i]))
-			k->state = i;
-}
-
 /* No marks, or those of another manifest, are none. */
 static int load_marks(struct keep *k)
 {
-	_cleanup_(buf_done) struct buf marks = {0}, state = {0};
+	_cleanup_(buf_done) struct buf marks = {0};
 	size_t n = (size_t)k->manifest.n_dirs + k->manifest.n_files;
 	int r = keep_read_file(k, "marks", &marks);
 
@@ -295,13 +310,7 @@ static int load_marks(struct keep *k)
 	memset(k->marks, '.', n);
 	if (r == 0 && marks.len == n)
 		memcpy(k->marks, marks.data, n);
-	k->state = KEEP_UNJUDGED;
-	if (keep_read_file(k, "state", &state) < 0)
-		return 0;
-	buf_char(&state, '\0');
-	if (!state.err)
-		for_lines(state.data, state_line, k);
-	return state.err;
+	return 0;
 }
 
 int keep_load(struct keep *k)

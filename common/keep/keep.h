@@ -54,12 +54,12 @@ struct keep {
 	int kept_fd;   /* of .kmp-kept; -1: there is none */
 	bool foreign;  /* there is one, but it is not ours */
 	struct keep_stamp stamp;
+	enum keep_case state; /* what the last restore found */
+	bool pending;         /* there was a save since then */
 	/* read by keep_load(): */
 	bool loaded;
 	struct manifest manifest;
 	char *marks; /* of directories, then of files */
-	enum keep_case state; /* what the last restore found */
-	bool pending;         /* there was a save since then */
 	int store_dir;        /* borrowed; -1: no store */
 	const char *store_root; /* how its names begin, see store_name(); borrowed */
 	bool sync;
@@ -74,7 +74,7 @@ void keep_done(struct keep *k);
 char *keep_path(const struct keep *k);
 /* Is there a kept tree, of the running kernel? */
 bool keep_is_current(const struct keep *k);
-/* Read manifest, marks and state. 0 or -errno. */
+/* Read manifest and marks. 0 or -errno. */
 int keep_load(struct keep *k);
 int keep_write_marks(struct keep *k);
 int keep_write_state(struct keep *k);

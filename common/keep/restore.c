@@ -10,10 +10,14 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <limits.h>
+#include <stdatomic.h>
 
-#include "formats/modname.h"
+#include "base/pool.h"
 #include "keep/link.h"
 #include "keep/tree.h"
+
+#define THREADS 2u
 
 struct restoring {
 	struct keep *k;
@@ -202,28 +206,76 @@ static void mark_parents(struct restoring *s)
 	}
 }
 
+/* Parents first, so that threads find them. */
+static int make_dirs(struct restoring *s)
+{
+	const struct keep *k = s->k;
+
+	for (uint32_t d = 0; d < k->manifest.n_dirs; d++) {
+		const char *below = k->manifest.dirs[d].path;
+		_cleanup_(closep) int kept = -1, live = -1;
+
+		if (k->marks[d] != 'L')
+			continue;
+		kept = keep_open_kept(k, below);
+		live = kept < 0 ? kept : make_dir(s, below, kept);
+		if (live < 0)
+			return keep_fail(s->k, live, "/%s/%s", k->dir, below);
+	}
+	return 0;
+}
+
+struct linking {
+	struct restoring *s;
+	_Atomic uint32_t next;
+	_Atomic int err;
+	_Atomic uint32_t bad; /* the directory that err is about */
+};
+
 static int link_dir(struct restoring *s, uint32_t d)
 {
-	struct keep *k = s->k;
+	const struct keep *k = s->k;
 	const struct manifest *m = &k->manifest;
-	_cleanup_(closep) int kept = keep_open_kept(k, m->dirs[d].path), live = -1;
+	_cleanup_(closep) int kept = -1, live = -1;
 	dir_row row = refresh_dir(&s->refresh, m->dirs[d].path);
+	uint32_t f = m->dirs[d].first, end = m->dirs[d + 1].first;
+	int r = 0;
 
-	if (kept < 0)
-		return kept;
-	live = live_open(k, k->dir, m->dirs[d].path);
-	if (live == -ENOENT && k->marks[d] == 'L')
-		live = make_dir(s, m->dirs[d].path, kept);
-	for (uint32_t f = m->dirs[d].first; f < m->dirs[d + 1].first; f++) {
-		int r;
+	if (f == end || !memchr(k->marks + m->n_dirs + f, 'L', end - f))
+		return 0;
+	kept = keep_open_kept(k, m->dirs[d].path);
+	live = kept < 0 ? kept : live_open(k, k->dir, m->dirs[d].path);
+	for (; r == 0 && live >= 0 && f < end; f++)
+		if (k->marks[m->n_dirs + f] == 'L')
+			r = put_back(s, kept, live, row, d, f);
+	return live < 0 ? live : r;
+}
 
-		if (k->marks[m->n_dirs + f] != 'L')
-			continue;
-		r = live < 0 ? live : put_back(s, kept, live, row, d, f);
-		if (r < 0)
-			return keep_fail(k, r, "/%s/%s/%s", k->dir, m->dirs[d].path, m->files[f].name);
+static void link_worker(void *arg, unsigned i)
+{
+	struct linking *l = arg;
+	uint32_t d;
+
+	(void)i;
+	while (!l->err && (d = atomic_fetch_add(&l->next, 1)) < l->s->k->manifest.n_dirs) {
+		int r = link_dir(l->s, d);
+
+		if (r < 0) {
+			l->bad = d;
+			l->err = r;
+		}
 	}
-	return live < 0 && k->marks[d] == 'L' ? live : 0;
+}
+
+static int link_dirs(struct restoring *s)
+{
+	struct linking l = {.s = s};
+	int r = make_dirs(s);
+
+	if (r < 0)
+		return r;
+	pool_run(THREADS, link_worker, &l);
+	return l.err < 0 ? keep_fail(s->k, l.err, "/%s/%s", s->k->dir, s->k->manifest.dirs[l.bad].path) : 0;
 }
 
 static int link_all(struct restoring *s)
@@ -243,8 +295,8 @@ static int link_all(struct restoring *s)
 	if (r < 0)
 		return r;
 	r = links_open(k, &links);
-	for (uint32_t d = 0; r == 0 && d < k->manifest.n_dirs; d++)
-		r = link_dir(s, d);
+	if (r == 0)
+		r = link_dirs(s);
 	store_name(k->store_root, k->dir, store);
 	if (r == 0)
 		refresh_finish(&s->refresh, k->root, k->dir, k->store_dir, store);

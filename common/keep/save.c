@@ -550,7 +550,7 @@ static int note_removed(struct keep *k, const struct changeset *removed)
 /* From here on restore has a transaction to look back at. */
 static int note_pending(struct keep *k, const struct changeset *removed)
 {
-	int r = removed && removed->n ? note_removed(k, removed) : keep_load(k);
+	int r = removed && removed->n ? note_removed(k, removed) : 0;
 
 	if (r < 0 || k->pending)
 		return r;

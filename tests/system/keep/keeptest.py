@@ -193,6 +193,8 @@ exit 0
     # --- what runs -----------------------------------------------------------------------------------------------------
 
     def program(self, *words, trace=False, env=(), **more):
+        if trace:
+            env = {'ASAN_OPTIONS': 'detect_leaks=0', **dict(env)}       # which needs ptrace for itself
         return traced.run([os.environ['KMP_DEPMOD'], '--root', self.path, *words], trace=trace,
                           env={**os.environ, 'LC_ALL': 'C.UTF-8', **dict(env)}, **more)
 

@@ -19,6 +19,7 @@ common_libkmpdepmod_a_SOURCES = \
 	common/base/lock.h \
 	common/base/mark.c \
 	common/base/mark.h \
+	common/base/openat2.h \
 	common/base/pages.c \
 	common/base/pages.h \
 	common/base/pool.c \

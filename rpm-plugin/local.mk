@@ -15,6 +15,7 @@ rpm_plugin_kmp_depmod_so_SOURCES = \
 	common/base/fs.h \
 	common/base/mark.c \
 	common/base/mark.h \
+	common/base/openat2.h \
 	common/base/util.h \
 	common/keep/conf.c \
 	common/keep/conf.h \

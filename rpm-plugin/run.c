@@ -116,7 +116,7 @@ static int make_pipe(int ret[2])
 
 static int close_others(posix_spawn_file_actions_t *actions)
 {
-#if HAVE_ADDCLOSEFROM
+#ifdef HAVE_ADDCLOSEFROM
 	return posix_spawn_file_actions_addclosefrom_np(actions, FIRST_OWN_FD);
 #else
 	struct rlimit limit;

@@ -8,12 +8,11 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <linux/magic.h>
-#include <linux/openat2.h>
 #include <stdio.h>
-#include <sys/syscall.h>
 #include <sys/vfs.h>
 
 #include "base/fs.h"
+#include "base/openat2.h"
 
 #define LINKS_MAX 40 /* as the kernel's own MAXSYMLINKS */
 

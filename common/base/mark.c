@@ -31,14 +31,10 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
-#if defined(SYS_openat2) && __has_include(<linux/openat2.h>)
-#include <linux/openat2.h>
-#endif
-
 #include "base/mark.h"
+#include "base/openat2.h"
 
 /* A healer's exclusive lock lasts for a few system calls. */
 #define PATIENCE_MS 200
@@ -65,7 +61,6 @@ static bool valid_kver(const char *kver)
 /* var and var/lib are the system's; they may be links, but not out of the root. */
 static int open_below(int root_fd, const char *path)
 {
-#ifdef RESOLVE_IN_ROOT
 	struct open_how how = {
 		.flags = O_PATH | O_DIRECTORY | O_CLOEXEC,
 		.resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS,
@@ -74,7 +69,6 @@ static int open_below(int root_fd, const char *path)
 
 	if (fd >= 0 || (errno != ENOSYS && errno != EPERM))
 		return fd;
-#endif
 	return openat(root_fd, path, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 }
 

@@ -5,8 +5,6 @@ KMP_TEST_DEBS names a directory of the project's packages, instead of building t
 
 A package's files are {path: bytes, or the path of a file, ('link', target), or None for a directory}.
 """
-import contextlib
-import fcntl
 import hashlib
 import io
 import os
@@ -16,6 +14,7 @@ import sys
 import tarfile
 import tempfile
 
+from debian import locked
 from expected import CACHE
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -101,15 +100,6 @@ def source_digest():
                 with open(path, 'rb') as file:
                     state.update(f'{path} {hashlib.blake2b(file.read()).hexdigest()}\n'.encode())
     return state.hexdigest()
-
-
-@contextlib.contextmanager
-def locked(directory):
-    """Suites run side by side: one makes what all need."""
-    os.makedirs(directory, exist_ok=True)
-    with open(os.path.join(directory, '.lock'), 'w') as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
 
 
 def build_in(work, env=(), umask=0o022):

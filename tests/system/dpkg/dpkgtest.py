@@ -4,7 +4,6 @@
 Each suite runs in a mount namespace of its own, so that whatever is mounted in a system goes with it.
 
 KMP_TEST_RELEASE   the release (default: bookworm)
-KMP_TEST_MIRROR    where from (default: where this system's own packages come from)
 """
 import contextlib
 import glob
@@ -22,33 +21,22 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 TESTS = os.path.dirname(os.path.dirname(HERE))
 sys.path[:0] = [os.path.join(TESTS, 'lib')]
 
+import debian                                   # noqa: E402
 import debs                                     # noqa: E402
 import traced                                   # noqa: E402
+from debian import APT, ENVIRONMENT, bootstrap, command, own_namespace, with_proc      # noqa: E402
 from expected import CACHE, LISTS, MODULE, Expected     # noqa: E402
 from tap import Tap, skip_all                   # noqa: E402
 
 RELEASE = os.environ.get('KMP_TEST_RELEASE', 'bookworm')
-
-
-def own_mirror():
-    """The archive that apt is configured for."""
-    listed = subprocess.run(['apt-get', 'indextargets', '--format', '$(REPO_URI)', 'Created-By: Packages'],
-                            stdout=subprocess.PIPE, text=True, check=False).stdout.split()
-    return min(listed, key=len, default='')  # that of the release itself, not of its updates
-
-
-MIRROR = os.environ.get('KMP_TEST_MIRROR') or own_mirror()
 # ours needs the first three, which a minimal system lacks
 INCLUDED = 'kmod,libdeflate0,libjson-c5,zstd'
 SYNC, PROGRAM, DROP_IN = ('usr/libexec/kmp-depmod/dpkg-sync', 'usr/sbin/kmp-depmod', 'usr/libexec/kmp-depmod/depmod')
 STORE, MARKS = 'var/cache/kmp-depmod', 'var/lib/kmp-depmod/dirty'
 SMALL, BIG = '6.1.0-1-small', '6.1.0-2-big'
-APT = ['apt-get', '-qq', '-y', '-o', 'Dpkg::Use-Pty=0', '-o', 'Dpkg::Options::=--force-unsafe-io']
 PREPARED = ('busybox', 'cpio', 'dpkg-dev', 'dracut-core', 'eatmydata', 'gcc', 'initramfs-tools', 'libc6-dev', 'libelf1', 'lsb-release',
             'make', 'patch', 'perl')
 DOWNLOADED = ('acpi-call-dkms', 'dkms', 'linux-headers-amd64', 'linux-image-amd64')
-ENVIRONMENT = {'PATH': '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin', 'HOME': '/root', 'LC_ALL': 'C.UTF-8',
-               'DEBIAN_FRONTEND': 'noninteractive'}
 # a test's dpkg need not survive a power failure
 FAST = ['--force-unsafe-io']
 
@@ -63,11 +51,7 @@ def need(*tools):
     for tool in ('debootstrap', 'dpkg', 'dpkg-buildpackage', 'dh', 'strace', 'unshare') + tools:
         if not shutil.which(tool):
             skip_all(f'{tool} is not installed')
-    if not os.environ.get('KMP_TEST_NAMESPACE'):
-        if subprocess.run(['unshare', '-m', 'true'], stderr=subprocess.DEVNULL, check=False).returncode:
-            skip_all('needs a mount namespace, which the system does not allow')
-        os.environ['KMP_TEST_NAMESPACE'] = 'yes'
-        os.execvp('unshare', ['unshare', '-m', '--propagation', 'private', sys.executable, *sys.argv])
+    own_namespace()
 
 
 # --- modules ---------------------------------------------------------------------------------------------------------------
@@ -108,33 +92,14 @@ def copy_tree(tree, to):
 
 def make_image(name, make):
     """A system kept in the cache, made once by make(its directory)."""
-    top = os.path.join(CACHE, 'dpkg')
-    place = os.path.join(top, f'system-{RELEASE}{name}')
-    with debs.locked(top):
-        if not os.path.isdir(place):
-            with tempfile.TemporaryDirectory(dir=top, prefix='.new-') as work:
-                make(os.path.join(work, 'tree'))
-                os.rename(os.path.join(work, 'tree'), place)
-    return place
-
-
-def command(*words):
-    done = subprocess.run(words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-                          errors='replace', env=ENVIRONMENT, check=False)
-    if done.returncode:
-        skip_all(f'{" ".join(words[:6])}… failed: {" / ".join(done.stdout.splitlines()[-3:])}')
+    return debian.image(os.path.join(CACHE, 'dpkg', f'system-{RELEASE}{name}'), make)
 
 
 def image():
     """The minimal system."""
     def make(tree):
-        print(f'# debootstrap {RELEASE}', flush=True)
-        command('debootstrap', '--variant=minbase', '--include=' + INCLUDED, RELEASE, tree, *([MIRROR] if MIRROR else []))
+        bootstrap(RELEASE, tree, '--include=' + INCLUDED)
         shutil.rmtree(os.path.join(tree, 'var/cache/apt'))
-        # no service is started in a chroot
-        with open(os.path.join(tree, 'usr/sbin/policy-rc.d'), 'w') as out:
-            out.write('#!/bin/sh\nexit 101\n')
-        os.chmod(out.name, 0o755)
     return make_image('', make)
 
 
@@ -145,15 +110,12 @@ def kernel_image():
     def make(tree):
         print('# downloading a kernel, its headers and a compiler', flush=True)
         copy_tree(base, tree)
-        command('mount', '-t', 'proc', 'proc', tree + '/proc')
-        try:
+        with with_proc(tree):
             command('chroot', tree, *APT, 'update')
             command('chroot', tree, *APT, 'install', '--no-install-recommends', *PREPARED)
             command('chroot', tree, 'apt-get', 'clean')
             command('chroot', tree, *APT, 'install', '--no-install-recommends', '--download-only', *DOWNLOADED)
             command('chroot', tree, *APT, 'install', '--reinstall', '--download-only', 'kmod')
-        finally:
-            command('umount', tree + '/proc')
         # quick rather than small
         with open(os.path.join(tree, 'etc/initramfs-tools/conf.d/quick'), 'w') as out:
             out.write('COMPRESS=zstd\nCOMPRESSLEVEL=1\n')

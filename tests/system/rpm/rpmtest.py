@@ -144,8 +144,7 @@ class Root:
 
     def add_rpm(self):
         """rpm and the plugin in the root itself, for pivoted()."""
-        for tool in ('rpm', 'mount', 'umount'):
-            self.copy(shutil.which(tool), 'usr/bin/' + tool)
+        self.copy(shutil.which('rpm'), 'usr/bin/rpm')
         self.copy(plugin(), os.path.relpath(plugin(), '/'))
         config = subprocess.run(['rpm', '-E', '%_rpmconfigdir'], stdout=subprocess.PIPE, text=True, check=True).stdout.strip()
         os.mkdir(self / 'usr/lib/rpm')
@@ -157,13 +156,17 @@ class Root:
     def pivoted(self, *command):
         """Runs it with the root as the machine's own, its mounts shared with others as systemd makes them. Returns its
         result, and the mounts that are there when it has ended."""
-        script = ('mount --make-rprivate / && mount --bind "$1" "$1" && cd "$1" && mkdir -p old && pivot_root . old && '
-                  'exec /usr/bin/busybox sh -c \'umount -l /old && mount -t proc proc /proc && mount --make-rshared / && '
+        script = ('mount --make-rprivate / && mount --bind "$1" "$1" && cd "$1" && mkdir -p old && busybox pivot_root . old && '
+                  'exec /usr/bin/busybox sh -c \'b=/usr/bin/busybox; '
+                  '$b umount -l /old && $b mount -t proc proc /proc && $b mount --make-rshared / && '
                   'cat /proc/self/mountinfo && echo ---; "$@"; status=$?; '
                   'echo ---; cat /proc/self/mountinfo; exit $status\' "$@"')
         result = self.run('unshare', '--mount', 'env', 'HOME=/', 'sh', '-c', script, 'sh', self.path, *command)
-        before, result.output, after = ([*result.output.split('---\n'), '', ''])[:3]
-        return result, before == after and before != ''
+        parts = result.output.split('---\n')
+        if len(parts) != 3:
+            return result, False
+        result.output = parts[1]
+        return result, parts[0] == parts[2]
 
     def start(self, *command):
         return subprocess.Popen(command, env=self.environment(), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
@@ -236,8 +239,9 @@ def warnings(result):
 
 # --- assertions that every transaction is held against -------------------------------------------------------------
 
-def check_transaction(root, result, name, program_runs, drop_in=None, status=0, seen=(), marks=()):
-    """program_runs: for each run of the program that the plugin starts, how many modules it may read at most.
+def check_transaction(root, result, name, program_runs, drop_in=None, status=0, seen=(), marks=(), told=False):
+    """told: at rpm's verbosity, one line says what was done.
+    program_runs: for each run of the program that the plugin starts, how many modules it may read at most.
     status: None is any but success.
     drop_in: how many all runs of the drop-in may read together; None: it is not called.
     seen: packages whose %posttrans ran; what it saw of every kernel must be what is there now."""
@@ -258,5 +262,9 @@ def check_transaction(root, result, name, program_runs, drop_in=None, status=0, 
         for package in seen:
             tap.same(root.differing(kver, root / f'var/seen/{package}/{kver}'), [],
                      f'{name}: %posttrans of {package} saw those of {kver}', result)
-    tap.same(warnings(result), [], f'{name}: no warning', result)
+    said = warnings(result)
+    if told:
+        tap.ok(len(said) == 1 and 'module indexes up to date after' in said[0], f'{name}: one line, and no warning', result)
+    else:
+        tap.same(said, [], f'{name}: no warning', result)
     tap.same(root.marks(), list(marks), f'{name}: marks left', result)

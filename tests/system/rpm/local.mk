@@ -11,5 +11,6 @@ TESTS += \
 	tests/system/rpm/4-killed \
 	tests/system/rpm/5-behind \
 	tests/system/rpm/6-roots \
-	tests/system/rpm/7-boot
+	tests/system/rpm/7-boot \
+	tests/system/rpm/8-release
 endif

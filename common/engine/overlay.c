@@ -87,13 +87,18 @@ static int list_files(const struct overlay *o, struct arena *mem, struct buf *re
 	return 0;
 }
 
-static mod_row find_row(const struct tables *t, const char *path)
+/* The row of a path, ID_NONE if there is none. 0 or -ENOMEM. */
+static int find_row(const struct tables *t, const char *path, mod_row *ret)
 {
 	const char *slash = strrchr(path, '/');
 	_cleanup_(freep) char *dir = slash ? strndup(path, (size_t)(slash - path)) : strdup("");
-	dir_row d = dir ? tables_find_dir(t, dir) : ID_NONE;
+	dir_row d;
 
-	return d == ID_NONE ? ID_NONE : tables_find_mod(t, d, slash ? slash + 1 : path);
+	if (!dir)
+		return -ENOMEM;
+	d = tables_find_dir(t, dir);
+	*ret = d == ID_NONE ? ID_NONE : tables_find_mod(t, d, slash ? slash + 1 : path);
+	return 0;
 }
 
 /* All files of the result, in the order of tables. */
@@ -106,8 +111,10 @@ static int join(const struct tables *base, const struct overlay *o, const struct
 	if (!gone)
 		return -ENOMEM;
 	for (size_t i = 0; i < o->n_removed; i++) {
-		mod_row m = find_row(base, o->removed[i]);
+		mod_row m;
 
+		if (find_row(base, o->removed[i], &m) < 0)
+			return -ENOMEM;
 		if (m != ID_NONE)
 			gone[m] = 1;
 	}

@@ -727,6 +727,7 @@ static void job_done(struct job *j)
 static int show(struct dry *d)
 {
 	_cleanup_(freep) struct prospect *list = calloc(d->n + 1, sizeof(*list));
+	int r = 0;
 
 	if (!list)
 		return -ENOMEM;
@@ -735,12 +736,12 @@ static int show(struct dry *d)
 	if (d->s->o->json)
 		return prospect_json(d->s, &d->p, list, d->n);
 	if (d->s->o->dot)
-		prospect_dot(&d->p, list, d->n);
-	else if (!d->s->o->explain)
+		return prospect_dot(&d->p, list, d->n);
+	if (!d->s->o->explain)
 		prospect_text(d->s, &d->p, list, d->n);
-	for (size_t i = 0; d->s->o->explain && i < d->n; i++)
-		prospect_explain(d->s, &list[i], d->s->o->explain);
-	return 0;
+	for (size_t i = 0; d->s->o->explain && i < d->n && r == 0; i++)
+		r = prospect_explain(d->s, &list[i], d->s->o->explain);
+	return r;
 }
 
 static int exit_status(const struct dry *d)

@@ -499,13 +499,15 @@ static int check_exports(struct forecast *f)
 /* --- one module by itself --- */
 
 /* What most of the kernel's modules were built for. */
-static void find_vermagic(struct forecast *f)
+static int find_vermagic(struct forecast *f)
 {
 	const struct tables *t = f->before;
 	_cleanup_(freep) uint32_t *count = calloc((size_t)t->n.strings + 1, sizeof(*count));
 	uint32_t most = 0;
 
-	for (mod_idx i = 0; count && i < f->was.n; i++) {
+	if (!count)
+		return -ENOMEM;
+	for (mod_idx i = 0; i < f->was.n; i++) {
 		str_id v = t->mods[f->was.row[i]].vermagic;
 
 		if (v != ID_NONE && ++count[v] > most) {
@@ -513,6 +515,7 @@ static void find_vermagic(struct forecast *f)
 			f->vermagic = str_of(t, v);
 		}
 	}
+	return 0;
 }
 
 /* With CRCs of its needs a module may be of another release of the kernel. */
@@ -744,9 +747,10 @@ static int trouble_cmp(const void *pa, const void *pb)
 
 int forecast_compare(struct forecast *f, const struct overlay *o)
 {
-	int r = 0;
+	int r = find_vermagic(f);
 
-	find_vermagic(f);
+	if (r < 0)
+		return r;
 	for (mod_row m = 0; m < f->over.t.n.mods; m++)
 		if (f->over.origin[m] != ID_NONE)
 			check_file(f, m);

@@ -180,6 +180,7 @@ static bool add_word(char ***list, int *n, const char *word, int *ret_status)
 	char **grown = realloc(*list, ((size_t)*n + 1) * sizeof(*grown));
 
 	if (!grown) {
+		fputs("kmp-depmod: out of memory\n", stderr);
 		*ret_status = EXIT_ERROR;
 		return false;
 	}

@@ -411,6 +411,18 @@ static int compare_symbols(struct planning *pl, const struct vmlinux *check)
 	return r < 0 ? r : pl->p->symbols.err;
 }
 
+/* Lists are appended to freely: did any lack memory? */
+static int plan_error(const struct plan *p)
+{
+	const struct buf *all[] = {&p->added, &p->removed, &p->changed, &p->hidden, &p->unhidden,
+		&p->dependencies, &p->symbols};
+
+	for (size_t i = 0; i < ARRAY_SIZE(all); i++)
+		if (all[i]->err)
+			return all[i]->err;
+	return 0;
+}
+
 int plan_make(const struct target *t, const struct update *u, const struct buf *before,
 	const struct vmlinux *check, struct plan *ret)
 {
@@ -431,6 +443,8 @@ int plan_make(const struct target *t, const struct update *u, const struct buf *
 		r = compare_dependencies(&pl);
 	if (r == 0)
 		r = compare_symbols(&pl, check);
+	if (r == 0)
+		r = plan_error(ret);
 	free(pl.lines);
 	return r;
 }

@@ -154,13 +154,13 @@ static void draw_trouble(struct drawing *d, const struct trouble *t)
 	printf(" [color=\"#c00000\", fontcolor=\"#c00000\", label=\"%s\"];\n", problem_names[t->kind]);
 }
 
-static void draw_kernel(const struct prospect *p, size_t number)
+static int draw_kernel(const struct prospect *p, size_t number)
 {
 	const struct forecast *f = p->f;
 	struct drawing d = {.f = f, .drawn = calloc((size_t)f->over.t.n.mods + 1, 1)};
 
 	if (!d.drawn)
-		return;
+		return -ENOMEM;
 	snprintf(d.prefix, sizeof(d.prefix), "%zu:", number);
 	printf("  subgraph cluster_%zu {\n    label=", number);
 	quote("", p->kernel->kver);
@@ -177,14 +177,18 @@ static void draw_kernel(const struct prospect *p, size_t number)
 		draw_trouble(&d, &vec_data(&f->troubles, struct trouble)[i]);
 	puts("  }");
 	free(d.drawn);
+	return 0;
 }
 
-void prospect_dot(const struct packages *p, const struct prospect *list, size_t n)
+int prospect_dot(const struct packages *p, const struct prospect *list, size_t n)
 {
+	int r = 0;
+
 	fputs("digraph ", stdout);
 	quote("", p->list.len ? package_label(package_of(p, 0)) : "modules");
 	printf(" {\n%s", style);
-	for (size_t i = 0; i < n; i++)
-		draw_kernel(&list[i], i);
+	for (size_t i = 0; i < n && r == 0; i++)
+		r = draw_kernel(&list[i], i);
 	puts("}");
+	return r;
 }

@@ -430,7 +430,7 @@ static void explain_values(const struct forecast *f, mod_row row)
 	}
 }
 
-void prospect_explain(const struct session *s, const struct prospect *p, const char *module)
+int prospect_explain(const struct session *s, const struct prospect *p, const char *module)
 {
 	const struct forecast *f = p->f;
 	_cleanup_(freep) char *name = strdup(module);
@@ -439,16 +439,18 @@ void prospect_explain(const struct session *s, const struct prospect *p, const c
 	mod_row row;
 
 	(void)s;
+	if (!name)
+		return -ENOMEM;
 	begin();
-	for (char *c = name; c && *c; c++)
+	for (char *c = name; *c; c++)
 		*c = *c == '-' ? '_' : *c;
-	row = name ? find_winner(f, name) : ID_NONE;
-	say(BOLD, "%s: %s", p->kernel->kver, name ? name : "");
+	row = find_winner(f, name);
+	say(BOLD, "%s: %s", p->kernel->kver, name);
 	putchar('\n');
 	if (row == ID_NONE) {
 		say(PLAIN, "  no module of that name");
 		putchar('\n');
-		return;
+		return 0;
 	}
 	k = forecast_package(f, row);
 	m = &f->over.t.mods[row];
@@ -475,4 +477,5 @@ void prospect_explain(const struct session *s, const struct prospect *p, const c
 		say_trouble(t);
 		putchar('\n');
 	}
+	return 0;
 }

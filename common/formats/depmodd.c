@@ -37,6 +37,28 @@ static int list_add(char ***list, size_t *n, const char *word)
 	return 0;
 }
 
+/*
+ * Can a pattern be compiled within bounds? The C library takes a stack's depth for each
+ * parenthesis, and memory for what repetitions within each other make of it.
+ */
+static bool is_bounded(const char *pattern)
+{
+	unsigned long long copies = 1;
+
+	if (strlen(pattern) > DEPMODD_PATTERN_MAX)
+		return false;
+	for (const char *p = strchr(pattern, '{'); p; p = strchr(p + 1, '{')) {
+		char *end;
+		unsigned long first = strtoul(p + 1, &end, 10);
+		unsigned long last = *end == ',' ? strtoul(end + 1, NULL, 10) : 0;
+
+		copies *= MAX(MAX(first, last), 1ul);
+		if (copies > DEPMODD_REPEAT_MAX)
+			return false;
+	}
+	return true;
+}
+
 static bool kernel_matches(const char *kver, const char *pattern)
 {
 	regex_t re;
@@ -82,14 +104,14 @@ static int parse_line(struct depmodd *c, const char *kver, const char *command, 
 		word = strtok_r(NULL, BLANKS, &save);
 		pattern = word ? strtok_r(NULL, BLANKS, &save) : NULL;
 		dir = pattern ? strtok_r(NULL, BLANKS, &save) : NULL;
-		if (!dir)
+		if (!dir || !is_bounded(pattern))
 			return 1;
 		return kernel_matches(kver, pattern) ? add_override(c, word, dir) : 0;
 	}
 	if (str_eq(command, "external")) {
 		pattern = strtok_r(NULL, BLANKS, &save);
 		dir = pattern ? strtok_r(NULL, BLANKS, &save) : NULL;
-		if (!dir)
+		if (!dir || !is_bounded(pattern))
 			return 1;
 		return kernel_matches(kver, pattern) ?
 			       list_add(&c->external, &c->n_external, dir) :

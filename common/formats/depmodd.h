@@ -22,7 +22,14 @@ struct depmodd {
 #define SEARCH_BUILTIN "built-in"
 #define SEARCH_EXTERNAL "external"
 
-/* A line that is neither known nor complete: it is left out. */
+/*
+ * A pattern for kernels has at most so many bytes, and its repetitions {m,n} make at most so many
+ * copies of something: beyond that the C library's regcomp() ends the program.
+ */
+#define DEPMODD_PATTERN_MAX 1024u
+#define DEPMODD_REPEAT_MAX 1000u
+
+/* A line that is not known, not complete, or beyond these: it is left out. */
 typedef void (*depmodd_bad_fn)(void *arg, unsigned line, const char *command);
 
 void depmodd_done(struct depmodd *c);

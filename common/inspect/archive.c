@@ -8,6 +8,7 @@
 
 #include <archive.h>
 #include <archive_entry.h>
+#include <limits.h>
 #include <stdio.h>
 
 #include "inspect/inspect.h"
@@ -50,6 +51,14 @@ static int read_member(const char *file, struct archive *a, struct archive_entry
 	}
 }
 
+static bool fits_a_disk(const char *path)
+{
+	for (const char *p = path; *p; p += strcspn(p, "/"))
+		if (strcspn(++p, "/") > NAME_MAX)
+			return false;
+	return strlen(path) < PATH_MAX;
+}
+
 static int take_member(struct inspection *in, const char *file, struct archive *a,
 	struct archive_entry *e, struct buf *path, struct buf *data)
 {
@@ -64,6 +73,8 @@ static int take_member(struct inspection *in, const char *file, struct archive *
 		return send_error(file, "'%s' leads out of the root; the package is refused", name);
 	if (!is_wanted(path->data))
 		return 0;
+	if (!fits_a_disk(path->data))
+		return send_error(file, "a path is longer than any may be: '%s'", name);
 	if (link) {
 		send_link(path->data, link, true);
 		return 0;

@@ -77,6 +77,21 @@ static void continuation(void **state)
 	parsed("# comment \\\nsearch a\n", "", "");
 }
 
+/* Compiled, these would end the program: for its stack, or for its memory. */
+static void patterns_beyond_measure(void **state)
+{
+	static char deep[200100];
+
+	(void)state;
+	parsed("external 6{1,4}.{1,250} /a\nexternal ((6{1,250}){1,4}) /b\n", "external=/a /b|", "");
+	parsed("external ((((6{1,255}){1,255}){1,255}){1,255}) /a\n", "", "1 external|");
+	parsed("override x 6{1001} a\noverride x 6{2,501}.{2} a\n", "", "1 override|2 override|");
+	strcpy(deep, "override x ");
+	memset(deep + strlen(deep), '(', 200000);
+	strcat(deep, " a\nsearch b\n");
+	parsed(deep, "search=b|", "1 override|");
+}
+
 static void nul_ends_a_line(void **state)
 {
 	struct depmodd c = {0};
@@ -194,6 +209,7 @@ int main(void)
 		cmocka_unit_test(lines),
 		cmocka_unit_test(blanks_and_comments),
 		cmocka_unit_test(continuation),
+		cmocka_unit_test(patterns_beyond_measure),
 		cmocka_unit_test(nul_ends_a_line),
 		cmocka_unit_test(without_search),
 		cmocka_unit_test(excluded),

@@ -83,6 +83,8 @@ common_libkmpdepmod_a_SOURCES = \
 	common/keep/keep.h \
 	common/keep/link.c \
 	common/keep/link.h \
+	common/keep/loaded.c \
+	common/keep/loaded.h \
 	common/keep/manifest.c \
 	common/keep/manifest.h \
 	common/keep/refresh.c \

@@ -96,12 +96,14 @@ enum {
 	SAVE_ALREADY = 1, /* this kernel's modules are kept */
 	SAVE_UNTOUCHED,   /* no path of the list is the running kernel's */
 	SAVE_NOTHING,     /* it has no directory, or no module in it */
+	SAVE_OTHER,       /* what is in it is another build's already */
 };
 
 struct keep_request {
 	const struct changeset *touched; /* paths about to be replaced or removed; NULL: any */
 	const struct changeset *removed; /* those whose removal was asked for; or NULL */
 	const char *cause;
+	const char *system; /* see loaded_compare() */
 };
 
 /* Is one of the paths in the running kernel's directory, or what a link in there leads to? */

@@ -15,6 +15,7 @@
 #include "base/pool.h"
 #include "engine/publish.h"
 #include "keep/link.h"
+#include "keep/loaded.h"
 #include "keep/refresh.h"
 #include "keep/tree.h"
 
@@ -589,6 +590,8 @@ int keep_save(struct keep *k, const struct keep_request *request)
 		was = SAVE_ALREADY;
 	} else {
 		r = keep_clean_new(k);
+		if (r == 0 && loaded_compare(request->system, k->root, k->dir) == LOADED_OTHER)
+			return SAVE_OTHER;
 		if (r == 0)
 			r = save_new(k, request->cause);
 		if (r == 0)

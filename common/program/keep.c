@@ -66,7 +66,8 @@ static int save(struct keeping *k)
 {
 	struct changeset touched, removed;
 	struct keep_request request = {.touched = k->o->touched_from ? &touched : NULL,
-		.removed = &removed, .cause = k->o->cause ? k->o->cause : "by hand"};
+		.removed = &removed, .cause = k->o->cause ? k->o->cause : "by hand",
+		.system = k->o->system ? k->o->system : ""};
 	int r = 0;
 
 	changeset_init(&touched);
@@ -85,6 +86,10 @@ static int save(struct keeping *k)
 			k->running.kver, k->keep.modules);
 	else if (r == SAVE_NOTHING)
 		note(&k->m, "%s: the running kernel has no modules here", k->running.kver);
+	else if (r == SAVE_OTHER)
+		message(&k->m, "%s: not kept: another build's modules are in place of the running kernel's "
+			       "already",
+			k->running.kver);
 	changeset_done(&touched);
 	changeset_done(&removed);
 	return MIN(r, 0);

@@ -76,6 +76,11 @@ def build_id(build):
     return hashlib.sha1(f'build {build}'.encode()).digest()
 
 
+def note(text):
+    """A build id's ELF note."""
+    return struct.pack('<III', 4, 20, 3) + b'GNU\0' + hashlib.sha1(text.encode()).digest()
+
+
 class Machine:
     def __init__(self, path, mode='restore', merged=True):
         self.path, self.system, self.mode = path + '/root', path + '/system', mode
@@ -123,8 +128,8 @@ class Machine:
 
     def write_system(self, path, text):
         os.makedirs(os.path.dirname(f'{self.system}/{path}'), exist_ok=True)
-        with open(f'{self.system}/{path}', 'w') as out:
-            out.write(text)
+        with open(f'{self.system}/{path}', 'wb') as out:
+            out.write(text if isinstance(text, bytes) else text.encode())
 
     def read_system(self, path):
         with open(f'{self.system}/{path}') as file:

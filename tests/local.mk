@@ -38,6 +38,7 @@ EXTRA_DIST += \
 include $(srcdir)/tests/fuzz/local.mk
 include $(srcdir)/tests/unit/local.mk
 include $(srcdir)/tests/fault/local.mk
+include $(srcdir)/tests/load/local.mk
 include $(srcdir)/tests/system/attack/local.mk
 include $(srcdir)/tests/system/depmod/local.mk
 include $(srcdir)/tests/system/dpkg/local.mk

@@ -268,7 +268,8 @@ static void ask_symbols(struct asking *a)
 	for (sym_key k = 0; k < r->n_keys; k++) {
 		_cleanup_(buf_done) struct buf alias = {0};
 
-		if (r->owner[k] == ID_NONE || seen++ % step)
+		/* no symbol of C's has a '-', which libkmod would take for a '_' */
+		if (r->owner[k] == ID_NONE || seen++ % step || strchr(resolved_key_name(r, k), '-'))
 			continue;
 		buf_printf(&alias, "symbol:%s", resolved_key_name(r, k));
 		if (alias.err || alias.len > 1000)

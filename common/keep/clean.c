@@ -88,7 +88,12 @@ static int drop_files(struct keep *k, struct refresh *refresh, uint32_t d)
 		const struct kept_file *file = &m->files[f];
 		struct stat st;
 
-		if (fstatat(fd, file->name, &st, AT_SYMLINK_NOFOLLOW) < 0 || st.st_ino != file->ino)
+		if (fstatat(fd, file->name, &st, AT_SYMLINK_NOFOLLOW) < 0) {
+			if (errno != ENOENT)
+				return neg_errno();
+			continue;
+		}
+		if (st.st_ino != file->ino)
 			continue;
 		refresh_before(refresh, row, !*m->dirs[d].path, file->name, &st, false);
 		if (unlinkat(fd, file->name, 0) < 0)
@@ -97,17 +102,19 @@ static int drop_files(struct keep *k, struct refresh *refresh, uint32_t d)
 	return 0;
 }
 
-/* True if a directory is gone; else what is in it may be somebody's. */
-static bool drop_dir(struct keep *k, const char *path, bool name_what_is_left)
+/* 1 if a directory is gone; 0: what is in it may be somebody's; or -errno. */
+static int drop_dir(struct keep *k, const char *path, bool name_what_is_left)
 {
 	_cleanup_(buf_done) struct buf real = {0};
 
 	if (unlinkat(k->kept_fd, path, AT_REMOVEDIR) == 0 || errno == ENOENT)
-		return true;
+		return 1;
+	if (errno != ENOTEMPTY && errno != EEXIST && errno != ENOTDIR)
+		return neg_errno();
 	buf_printf(&real, "%s/" KEPT_DIR "/%s", k->modules, path);
 	if (name_what_is_left && !real.err)
 		name_strangers(k, k->kept_fd, path, real.data);
-	return false;
+	return 0;
 }
 
 /* Children stand behind their parents: from the end. What is left is named where it lies, once. */
@@ -117,6 +124,7 @@ static int drop_dirs(struct keep *k)
 	_cleanup_(freep) bool *left = calloc((size_t)m->n_dirs + 1, sizeof(*left));
 	_cleanup_(buf_done) struct buf path = {0};
 	bool any = false;
+	int r = 1;
 
 	if (!left)
 		return -ENOMEM;
@@ -129,16 +137,21 @@ static int drop_dirs(struct keep *k)
 			m->dirs[d].path);
 		if (path.err)
 			return path.err;
-		if (drop_dir(k, path.data, !left[d]))
+		r = drop_dir(k, path.data, !left[d]);
+		if (r < 0)
+			return r;
+		if (r > 0)
 			continue;
 		any = true;
 		for (uint32_t p = 0; p < d; p++) /* those above cannot be empty either */
 			left[p] |= strlen(m->dirs[p].path) == len &&
 				   memcmp(m->dirs[p].path, m->dirs[d].path, len) == 0;
 	}
-	if (!any && drop_dir(k, "lib/modules", true))
-		drop_dir(k, "lib", true);
-	return 0;
+	if (!any)
+		r = drop_dir(k, "lib/modules", true);
+	if (!any && r > 0)
+		r = drop_dir(k, "lib", true);
+	return MIN(r, 0);
 }
 
 static int drop_tree(struct keep *k)
@@ -296,26 +309,28 @@ static int clean_restored(struct keep *k, char **ret_needs_index)
 	return *ret_needs_index ? 0 : -ENOMEM;
 }
 
-/* Is it known what restore put back? Not where the tree was never finished, or is torn. */
-static bool is_whole(const struct keep *k)
+/* 1, 0 or -errno: is it known what restore put back? Not where the tree was never finished, or is torn. */
+static int is_whole(const struct keep *k)
 {
 	_cleanup_(buf_done) struct buf text = {0};
 	struct manifest m;
 	int r = keep_read_file(k, "files", &text);
 
-	if (r < 0 || !*k->stamp.kver)
-		return false;
+	if (r == -ENOENT || !*k->stamp.kver)
+		return 0;
+	if (r < 0)
+		return r;
 	r = manifest_parse(&text, &m);
 	manifest_done(&m);
-	return r == 0;
+	return r == 0 ? 1 : r == -EBADMSG ? 0 : r;
 }
 
 int keep_clean(struct keep *k, char **ret_needs_index)
 {
-	int r = 0;
+	int r = is_whole(k);
 
 	*ret_needs_index = NULL;
-	if (is_whole(k)) {
+	if (r > 0) {
 		r = keep_load(k);
 		if (r == 0)
 			r = clean_restored(k, ret_needs_index);

@@ -89,13 +89,15 @@ struct judging {
 static int judge_file(struct keep *k, struct judging *j, int fd, dev_t dev, const struct pair *p)
 {
 	const struct kept_file *file = &k->manifest.files[p->f];
-	enum live live;
 	struct stat st, kept;
+	int live;
 	_cleanup_(buf_done) struct buf path = {0};
 
 	if (file->kind == KEPT_SYMLINK || !is_module(file->name))
 		return 0;
 	live = live_look(k, k->dir, fd, dev, p->d, p->f, &st);
+	if (live < 0)
+		return live;
 	/* what restore put there says nothing of the package */
 	if (live == LIVE_GONE || live == LIVE_OURS) {
 		j->gone = true;

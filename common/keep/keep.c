@@ -5,6 +5,7 @@
  * another build id it goes.
  */
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <stdarg.h>
@@ -185,8 +186,10 @@ static int read_state(struct keep *k)
 {
 	_cleanup_(buf_done) struct buf text = {0};
 
-	if (keep_read_file(k, "state", &text) < 0)
-		return 0;
+	int r = keep_read_file(k, "state", &text);
+
+	if (r < 0)
+		return r == -ENOENT ? 0 : r;
 	buf_char(&text, '\0');
 	if (!text.err)
 		for_lines(text.data, state_line, k);
@@ -232,6 +235,23 @@ int keep_find_dir(const struct keep *k, const char *kver, char **ret)
 	return 0;
 }
 
+static bool is_empty(int dirfd)
+{
+	int fd = openat(dirfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *d = fd < 0 ? NULL : fdopendir(fd);
+	const struct dirent *e;
+	bool empty = d != NULL;
+
+	while (empty && (errno = 0, e = readdir(d)))
+		empty = str_eq(e->d_name, ".") || str_eq(e->d_name, "..");
+	empty = empty && errno == 0;
+	if (d)
+		closedir(d);
+	else
+		closep(&fd);
+	return empty;
+}
+
 static int find_kept(struct keep *k)
 {
 	struct stat st;
@@ -246,6 +266,9 @@ static int find_kept(struct keep *k)
 	if (k->kept_fd < 0)
 		return neg_errno();
 	r = read_stamp(k);
+	/* of one that is removed the directory is the last to go */
+	if (r == -ENOENT && is_empty(k->kept_fd))
+		r = 0;
 	k->foreign = r == -ENOENT || r == -ELOOP;
 	return k->foreign ? 0 : r < 0 ? r : read_state(k);
 }
@@ -305,8 +328,8 @@ static int load_marks(struct keep *k)
 	int r = keep_read_file(k, "marks", &marks);
 
 	k->marks = malloc(n + 1);
-	if (!k->marks || r == -ENOMEM)
-		return -ENOMEM;
+	if (!k->marks || (r < 0 && r != -ENOENT))
+		return k->marks ? r : -ENOMEM;
 	memset(k->marks, '.', n);
 	if (r == 0 && marks.len == n)
 		memcpy(k->marks, marks.data, n);

@@ -47,7 +47,7 @@ static int collect_names(struct restoring *s, const char *below, int depth)
 
 	if (!d) {
 		closep(&fd);
-		return 0;
+		return fd >= 0 ? -ENOMEM : fs_err_is_files_own(fd) ? 0 : fd;
 	}
 	while (r == 0 && (e = readdir(d))) {
 		_cleanup_(buf_done) struct buf sub = {0};
@@ -154,7 +154,7 @@ static int put_back(struct restoring *s, int kept, int live, dir_row row, uint32
 }
 
 /* First pass: mark what will be put back. */
-static void mark_missing(struct restoring *s)
+static int mark_missing(struct restoring *s)
 {
 	const struct keep *k = s->k;
 	const struct manifest *m = &k->manifest;
@@ -165,8 +165,12 @@ static void mark_missing(struct restoring *s)
 
 		for (uint32_t f = m->dirs[d].first; f < m->dirs[d + 1].first; f++) {
 			struct stat st;
+			int how = is_wanted(s, d, f) ? live_look(k, k->dir, fd, s->dev, d, f, &st) :
+						       LIVE_OTHER;
 
-			if (!is_wanted(s, d, f) || live_look(k, k->dir, fd, s->dev, d, f, &st) != LIVE_GONE)
+			if (how < 0)
+				return how;
+			if (how != LIVE_GONE)
 				continue;
 			k->marks[m->n_dirs + f] = 'L';
 			s->linked++;
@@ -175,6 +179,7 @@ static void mark_missing(struct restoring *s)
 		if (fd < 0 && (any || s->in_tree))
 			k->marks[d] = 'L';
 	}
+	return 0;
 }
 
 static uint32_t parent_of(const struct manifest *m, uint32_t d)
@@ -285,9 +290,9 @@ static int link_all(struct restoring *s)
 	struct links links;
 	int r;
 
-	mark_missing(s);
-	if (!s->linked)
-		return 0;
+	r = mark_missing(s);
+	if (r < 0 || !s->linked)
+		return r;
 	mark_parents(s);
 	r = keep_write_marks(k);
 	if (r == 0 && s->in_tree)
@@ -306,8 +311,8 @@ static int link_all(struct restoring *s)
 
 /* --- is the kept tree needed any longer? --- */
 
-/* Indexes and lists are nobody's but the kernel's that is there now. */
-static bool has_ours(const struct restoring *s)
+/* 1, 0 or -errno. Indexes and lists are nobody's but the kernel's that is there now. */
+static int has_ours(const struct restoring *s)
 {
 	const struct keep *k = s->k;
 	const struct manifest *m = &k->manifest;
@@ -317,16 +322,20 @@ static bool has_ours(const struct restoring *s)
 
 		for (uint32_t f = m->dirs[d].first; f < m->dirs[d + 1].first; f++) {
 			struct stat st;
+			int how;
 
 			if (k->marks[m->n_dirs + f] != 'L' || !is_module(m->files[f].name))
 				continue;
 			if (fd < 0)
 				fd = live_open(k, k->dir, m->dirs[d].path);
-			if (live_look(k, k->dir, fd, s->dev, d, f, &st) == LIVE_OURS)
-				return true;
+			how = live_look(k, k->dir, fd, s->dev, d, f, &st);
+			if (how < 0)
+				return how;
+			if (how == LIVE_OURS)
+				return 1;
 		}
 	}
-	return false;
+	return 0;
 }
 
 static int act(struct restoring *s, struct keep_restored *ret)
@@ -361,17 +370,19 @@ static int act(struct restoring *s, struct keep_restored *ret)
 int keep_restore(struct keep *k, struct keep_restored *ret)
 {
 	struct restoring s = {.k = k, .refresh = {.store_dir = -1}};
-	int r = keep_judge(k, &ret->found);
+	int r = keep_judge(k, &ret->found), ours = 0;
 
 	if (r == 0)
 		r = kept_dev(k, &s.dev);
 	if (r == 0)
 		r = act(&s, ret);
+	if (r == 0 && ret->found == KEEP_SAME)
+		r = ours = has_ours(&s);
 	refresh_close(&s.refresh);
 	buf_done(&s.names);
 	if (r < 0)
 		return keep_fail(k, r, "/%s", k->dir);
-	if (ret->found == KEEP_SAME && !has_ours(&s)) {
+	if (ret->found == KEEP_SAME && !ours) {
 		ret->dropped = true;
 		return keep_drop(k);
 	}

@@ -8,7 +8,7 @@ static void examine_file(struct keep *k, int kept, int live, dev_t dev, uint32_t
 {
 	const struct kept_file *file = &k->manifest.files[f];
 	struct stat st, mine;
-	enum live how = live_look(k, k->dir, live, dev, d, f, &st);
+	int how = live_look(k, k->dir, live, dev, d, f, &st);
 
 	to->linked += how == LIVE_OURS;
 	if (file->kind == KEPT_SYMLINK || kept < 0 ||

@@ -60,14 +60,23 @@ int kept_dev(const struct keep *k, dev_t *ret)
 	return 0;
 }
 
-enum live live_look(const struct keep *k, const char *dir, int fd, dev_t dev, uint32_t d,
+/* What cannot be looked at, for a reason of the machine's, is not gone. */
+static int gone_or(int err)
+{
+	return fs_err_is_files_own(err) ? LIVE_GONE : err;
+}
+
+int live_look(const struct keep *k, const char *dir, int fd, dev_t dev, uint32_t d,
 	uint32_t f, struct stat *ret_st)
 {
 	const struct kept_file *file = &k->manifest.files[f];
 	struct stat st;
+	int r;
 
-	if (fd < 0 || fstatat(fd, file->name, &st, AT_SYMLINK_NOFOLLOW) < 0)
-		return LIVE_GONE;
+	if (fd < 0)
+		return gone_or(fd);
+	if (fstatat(fd, file->name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return gone_or(neg_errno());
 	if (st.st_dev == dev && st.st_ino == file->ino) {
 		*ret_st = st;
 		return k->marks[k->manifest.n_dirs + f] == 'L' ? LIVE_OURS : LIVE_SAME;
@@ -77,8 +86,9 @@ enum live live_look(const struct keep *k, const char *dir, int fd, dev_t dev, ui
 		const char *below = k->manifest.dirs[d].path;
 
 		buf_printf(&path, "%s/%s%s%s", dir, below, *below ? "/" : "", file->name);
-		if (path.err || root_stat(k->root, path.data, &st) < 0)
-			return LIVE_GONE;
+		r = path.err ? path.err : root_stat(k->root, path.data, &st);
+		if (r < 0)
+			return gone_or(r);
 	}
 	*ret_st = st;
 	if (kept_is_copy(file))
@@ -102,9 +112,13 @@ int live_remove_ours(struct keep *k, const char *dir, unsigned *ret_removed)
 
 		for (uint32_t f = m->dirs[d].first; f < m->dirs[d + 1].first; f++) {
 			struct stat st;
+			int how = k->marks[m->n_dirs + f] != 'L' ?
+					  LIVE_GONE :
+					  live_look(k, dir, fd, dev, d, f, &st);
 
-			if (k->marks[m->n_dirs + f] != 'L' ||
-				live_look(k, dir, fd, dev, d, f, &st) != LIVE_OURS)
+			if (how < 0)
+				return how;
+			if (how != LIVE_OURS)
 				continue;
 			if (unlinkat(fd, m->files[f].name, 0) < 0)
 				return keep_fail(k, neg_errno(), "/%s/%s/%s", dir, m->dirs[d].path,
@@ -116,9 +130,14 @@ int live_remove_ours(struct keep *k, const char *dir, unsigned *ret_removed)
 	for (uint32_t d = m->n_dirs; d-- > 1;) {
 		_cleanup_(buf_done) struct buf path = {0};
 
+		if (k->marks[d] != 'L')
+			continue;
 		buf_printf(&path, "%s/%s", dir, m->dirs[d].path);
-		if (k->marks[d] == 'L' && !path.err)
-			unlinkat(k->root->fd, path.data, AT_REMOVEDIR);
+		if (path.err)
+			return path.err;
+		if (unlinkat(k->root->fd, path.data, AT_REMOVEDIR) < 0 && errno != ENOTEMPTY &&
+			errno != EEXIST && errno != ENOENT && errno != ENOTDIR)
+			return keep_fail(k, neg_errno(), "/%s", path.data);
 	}
 	*ret_removed = removed;
 	return 0;

@@ -43,8 +43,11 @@ enum live {
 
 /* Open a directory of the running kernel, or of another one's (dir: its real path). */
 int live_open(const struct keep *k, const char *dir, const char *below);
-/* fd is that of the directory (or < 0: there is none), kept_dev the kept tree's device. */
-enum live live_look(const struct keep *k, const char *dir, int fd, dev_t kept_dev, uint32_t d,
+/*
+ * fd is that of the directory (or what live_open() said), kept_dev the kept tree's device. Returns
+ * an enum live, or a negative errno.
+ */
+int live_look(const struct keep *k, const char *dir, int fd, dev_t kept_dev, uint32_t d,
 	uint32_t f, struct stat *ret_st);
 /* The kept tree's device. */
 int kept_dev(const struct keep *k, dev_t *ret);

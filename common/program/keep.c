@@ -235,6 +235,7 @@ static int open_all(struct keeping *k)
 
 static int with_lock(struct keeping *k)
 {
+	bool told = false;
 	int r = 0;
 
 	if (k->o->keep != KEEP_STATUS)
@@ -243,16 +244,19 @@ static int with_lock(struct keeping *k)
 		message(&k->m, "another run has not ended within %u seconds", k->o->wait_ms / 1000);
 		return EXIT_BUSY;
 	}
-	if (r < 0)
+	if (r < 0) {
 		message(&k->m, "the running kernel's modules cannot be kept: '/" LOCK_DIR "/lock': %s",
 			strerror(-r));
+		told = true;
+	}
 	if (r == 0)
 		r = open_all(k);
 	if (r == 0)
 		r = act(k);
 	tell_strangers(k);
-	if (r < 0 && k->keep.why.len)
-		message(&k->m, "the running kernel's modules cannot be kept: %s", k->keep.why.data);
+	if (r < 0 && !told)
+		message(&k->m, "the running kernel's modules cannot be kept: %s",
+			k->keep.why.len ? k->keep.why.data : strerror(-r));
 	return r < 0 ? EXIT_ERROR : EXIT_DONE;
 }
 
@@ -301,6 +305,8 @@ int keep_run(const struct options *o)
 	}
 	k.keep.modules_fd = k.keep.kept_fd = -1;
 	r = conf_read(&k.root, &k.conf, messages_conf, &k.m);
+	if (r < 0)
+		message(&k.m, "the configuration cannot be read: %s", strerror(-r));
 	if (r == 0 && is_concerned(&k, &result))
 		result = with_lock(&k);
 	closep(&k.lock);

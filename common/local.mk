@@ -94,6 +94,8 @@ common_libkmpdepmod_a_SOURCES = \
 	common/keep/running.h \
 	common/keep/save.c \
 	common/keep/status.c \
+	common/keep/touched.c \
+	common/keep/touched.h \
 	common/keep/tree.c \
 	common/keep/tree.h
 common_libs = common/libkmpdepmod.a $(ZSTD_LIBS) $(XZ_LIBS) $(GZIP_LIBS)

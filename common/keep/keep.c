@@ -53,7 +53,8 @@ void keep_strange(struct keep *k, const char *fmt, ...)
 
 int keep_read_file(const struct keep *k, const char *name, struct buf *to)
 {
-	_cleanup_(closep) int fd = openat(k->kept_fd, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	_cleanup_(closep) int fd =
+		openat(k->kept_fd, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
 
 	return fd < 0 ? neg_errno() : fs_read_all(fd, SMALL_FILE_MAX, to);
 }
@@ -260,7 +261,7 @@ static int find_kept(struct keep *k)
 	if (fstatat(k->modules_fd, KEPT_DIR, &st, AT_SYMLINK_NOFOLLOW) < 0)
 		return errno == ENOENT ? 0 : neg_errno();
 	k->foreign = true;
-	if (!S_ISDIR(st.st_mode) || st.st_uid != geteuid() || (st.st_mode & 022))
+	if (!S_ISDIR(st.st_mode) || (st.st_uid != geteuid() && st.st_uid != 0) || (st.st_mode & 022))
 		return 0;
 	k->kept_fd = openat(k->modules_fd, KEPT_DIR, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (k->kept_fd < 0)

@@ -61,7 +61,7 @@ static int copy_data(int from, int to)
 	}
 }
 
-/* Where an attribute cannot be set, a label in a container say, a copy without it is better than none. */
+/* Where an attribute cannot be set, a label say, a copy without it is better than none. */
 static int copy_xattrs(int from, int to)
 {
 	_cleanup_(freep) char *names = malloc(2 * XATTRS_MAX);

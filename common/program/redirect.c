@@ -56,7 +56,8 @@ static int read_line(const char *path, struct buf *ret)
 
 static int write_line(const char *path, int flags, const char *text)
 {
-	_cleanup_(closep) int fd = path ? open(path, O_WRONLY | O_CLOEXEC | O_NOFOLLOW | flags, 0644) : -1;
+	_cleanup_(closep) int fd =
+		path ? open(path, O_WRONLY | O_CLOEXEC | O_NOFOLLOW | flags, 0644) : -1;
 	int r = fd < 0 ? neg_errno() : fs_write_all(fd, text, strlen(text));
 
 	return r == 0 && fd >= 0 && close(TAKE_FD(fd)) < 0 ? neg_errno() : r;
@@ -146,7 +147,7 @@ static bool systemd_runs(const struct redirect *r)
 /* Would systemd read it as what it is? */
 static bool is_plain(const char *s)
 {
-	return s[strspn(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789./_+~-")] == '\0';
+	return !s[strspn(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789./_+~-")];
 }
 
 static char *drop_in_text(const struct redirect *r)
@@ -163,7 +164,8 @@ static char *drop_in_text(const struct redirect *r)
 }
 
 /* *ret_changed: it was not there, or another one. 0 or -errno. */
-static int write_drop_in(const struct redirect *r, const char *unit, const char *text, bool *ret_changed)
+static int write_drop_in(
+	const struct redirect *r, const char *unit, const char *text, bool *ret_changed)
 {
 	_cleanup_(freep) char *dir = path_of(r, "run/systemd/system/%s.d", unit), *path = NULL;
 	_cleanup_(buf_done) struct buf have = {0};

@@ -33,6 +33,7 @@ EXTRA_DIST += \
 	tests/limits \
 	tests/live \
 	tests/oracle \
+	tests/README.md \
 	tests/setup
 
 include $(srcdir)/tests/fuzz/local.mk

@@ -329,6 +329,15 @@ int fs_read_file(const struct root *root, const char *path, size_t max, struct b
 	return fs_read_all(fd, max, b);
 }
 
+bool root_is_mask(const struct root *root, const char *path)
+{
+	_cleanup_(closep) int fd = root_openat(root, path, O_PATH | O_NOFOLLOW, 0);
+	char target[sizeof("/dev/null")];
+	ssize_t n = fd < 0 ? -1 : readlinkat(fd, "", target, sizeof(target));
+
+	return n == (ssize_t)sizeof(target) - 1 && memcmp(target, "/dev/null", (size_t)n) == 0;
+}
+
 /* A file is compared through a small window: one as large as an index would be all page faults. */
 int fs_same_bytes(int fd, const void *data, size_t n)
 {

@@ -33,6 +33,11 @@ int root_realpath(const struct root *root, const char *path, char **ret);
 /* Make a directory and its missing parents, each with mode. An existing one is success. */
 int root_mkdirs(const struct root *root, const char *path, mode_t mode);
 
+/*
+ * Is a configuration file masked, a link to /dev/null? That is told by the link's text, since a
+ * root that is being built may have no /dev/null.
+ */
+bool root_is_mask(const struct root *root, const char *path);
 /* Do the bytes from here to the end of fd equal these n? 1, 0, or -errno. */
 int fs_same_bytes(int fd, const void *data, size_t n);
 /* Read all that is left of fd, up to max bytes: -EFBIG beyond. Appends to b. */

@@ -65,16 +65,6 @@ static bool is_conf_name(const char *name)
 	return name[0] != '.' && len >= 6 && str_ends(name, len, ".conf");
 }
 
-/* The mask is known by its target, since a root that is being built may have no /dev/null. */
-static bool is_mask(const struct target *t, const char *path)
-{
-	_cleanup_(closep) int fd = root_openat(t->config_root, path, O_PATH | O_NOFOLLOW, 0);
-	char target[sizeof("/dev/null")];
-	ssize_t n = fd < 0 ? -1 : readlinkat(fd, "", target, sizeof(target));
-
-	return n == (ssize_t)sizeof(target) - 1 && memcmp(target, "/dev/null", (size_t)n) == 0;
-}
-
 /* What is laid over a file of the default directories, or NULL. */
 static const struct target_conf *laid_over(const struct target *t, const char *path)
 {
@@ -125,7 +115,7 @@ static int list_dir(const struct target *t, int fd, const char *dir, struct conf
 		}
 		if (laid_over(t, path.data))
 			continue;
-		err = is_mask(t, path.data) ? 0 : root_stat(t->config_root, path.data, &st);
+		err = root_is_mask(t->config_root, path.data) ? 0 : root_stat(t->config_root, path.data, &st);
 		if (err == 0 && S_ISDIR(st.st_mode))
 			err = -EISDIR;
 		if (err < 0)
@@ -185,7 +175,7 @@ static int read_file(const struct target *t, const char *path, struct depmodd *c
 		buf_add(&text, over->data, over->len);
 		r = text.err;
 	}
-	if (r < 0 && is_mask(t, path))
+	if (r < 0 && root_is_mask(t->config_root, path))
 		r = 0;
 	if (fs_err_is_files_own(r)) {
 		report_event(t->report, .kind = EVENT_CONFIG_FILE, .kver = t->kver, .path = path,

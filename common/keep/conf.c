@@ -90,16 +90,6 @@ static void parse(const struct reading *r, const char *path, char *text)
 	}
 }
 
-/* Known by its target: a root that is being built may have no /dev/null. */
-static bool is_mask(const struct root *root, const char *path)
-{
-	_cleanup_(closep) int fd = root_openat(root, path, O_PATH | O_NOFOLLOW, 0);
-	char target[sizeof("/dev/null")];
-	ssize_t n = fd < 0 ? -1 : readlinkat(fd, "", target, sizeof(target));
-
-	return n == (ssize_t)sizeof(target) - 1 && memcmp(target, "/dev/null", (size_t)n) == 0;
-}
-
 /* True if there is such a file, readable or not: it masks those behind it. */
 static bool read_file(const struct reading *r, const char *path, int *ret_err)
 {
@@ -108,7 +98,7 @@ static bool read_file(const struct reading *r, const char *path, int *ret_err)
 
 	*ret_err = err == -ENOMEM ? err : 0;
 	if (err == -ENOENT || err == -ENOTDIR)
-		return is_mask(r->root, path);
+		return root_is_mask(r->root, path);
 	buf_char(&text, '\0');
 	if (err < 0)
 		tell(r, path, 0, strerror(-err));

@@ -31,11 +31,18 @@ static void temp_name(char to[64], enum output_id id, unsigned temp_id)
 		snprintf(to, 64, "%s" PUBLISH_SUFFIX, output_names[id]);
 }
 
+bool published_differs(int dirfd, enum output_id id, const struct buf *want)
+{
+	_cleanup_(closep) int fd = dirfd < 0 ? -1 : openat(dirfd, output_names[id],
+		O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+
+	return fd < 0 || fs_same_bytes(fd, want->data, want->len) <= 0;
+}
+
 /* Are these the bytes of the file on disk? */
 static bool same_on_disk(int dirfd, enum output_id id, const struct stat *st,
 	const struct store_head *known, const struct buf *want, struct digest digest)
 {
-	_cleanup_(closep) int fd = -1;
 	struct stamp stamp = stamp_of(st);
 
 	if (!S_ISREG(st->st_mode) || (uint64_t)st->st_size != want->len)
@@ -43,8 +50,7 @@ static bool same_on_disk(int dirfd, enum output_id id, const struct stat *st,
 	if (known && known->valid_outputs && !known->outputs[id].racy &&
 		stamp_eq(&known->outputs[id].stamp, &stamp))
 		return digest_eq(known->outputs[id].digest, digest);
-	fd = openat(dirfd, output_names[id], O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
-	return fd >= 0 && fs_same_bytes(fd, want->data, want->len) > 0;
+	return !published_differs(dirfd, id, want);
 }
 
 /* A set-group-id directory gives a file its own group; where owners cannot be set, so be it. */

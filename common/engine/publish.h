@@ -49,6 +49,8 @@ int publish_take(void *publisher, enum output_id id, const struct buf *data);
 int publish_commit(struct publisher *p, struct published *ret);
 void publish_abort(struct publisher *p);
 
+/* Are the bytes of an index on disk not these? dirfd may be -1: then there is none. */
+bool published_differs(int dirfd, enum output_id id, const struct buf *want);
 /* Is each index on disk still the one that was published? */
 bool published_intact(int dirfd, const struct store_head *known);
 /* Make modules.dep as young as the newest module. *dep is what was and will be known of it. */

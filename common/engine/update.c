@@ -322,14 +322,6 @@ int update_open_outdir(const struct target *t, bool make)
 	return fd;
 }
 
-static bool differs_on_disk(int outdir, enum output_id id, const struct buf *want)
-{
-	_cleanup_(closep) int fd =
-		outdir < 0 ? -1 : openat(outdir, output_names[id], O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
-
-	return fd < 0 || fs_same_bytes(fd, want->data, want->len) <= 0;
-}
-
 static void report_output(const struct run *run, enum output_id id, int err)
 {
 	report_event(run->t->report, .kind = EVENT_OUTPUT, .kver = run->t->kver,
@@ -570,7 +562,7 @@ static int emit_and_compare(struct run *run, int outdir)
 	lap(run, PHASE_EMIT);
 	u->outcome = UPDATE_SAME;
 	for (unsigned i = 0; i < OUT_MAX && r == 0; i++) {
-		u->differs[i] = differs_on_disk(outdir, i, &u->out.file[i]);
+		u->differs[i] = published_differs(outdir, i, &u->out.file[i]);
 		if (u->differs[i])
 			u->outcome = UPDATE_CHANGED;
 	}

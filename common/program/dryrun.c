@@ -567,21 +567,11 @@ struct emission {
 	int err;
 };
 
-static bool differs_on_disk(int dir, enum output_id id, const struct buf *want)
-{
-	_cleanup_(closep) int fd =
-		dir < 0 ? -1 : openat(dir, output_names[id], O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
-	struct stat st;
-
-	return fd < 0 || fstat(fd, &st) < 0 || (size_t)st.st_size != want->len ||
-	       fs_same_bytes(fd, want->data, want->len) <= 0;
-}
-
 static int take_index(void *arg, enum output_id id, const struct buf *data)
 {
 	struct emission *e = arg;
 
-	e->j->prospect.differs[id] = differs_on_disk(e->dir, id, data);
+	e->j->prospect.differs[id] = published_differs(e->dir, id, data);
 	return e->publisher ? publish_take(e->publisher, id, data) : 0;
 }
 

@@ -93,12 +93,10 @@ _kmp_depmod()
 		mapfile -t COMPREPLY < <(compgen -W "$options" -- "$cur")
 	else
 		mapfile -t COMPREPLY < <(compgen -W "$(_kmp_depmod_kernels "$root" "$moduledir")" -- "$cur")
-		case " ${COMP_WORDS[*]} " in
-		*' -n '* | *' --dry-run '*)
+		if [[ " ${COMP_WORDS[*]} " =~ ' '(-[a-zA-Z]*n|--dry-run' ') ]]; then
 			compopt -o filenames
 			mapfile -t -O ${#COMPREPLY[@]} COMPREPLY < <(_kmp_depmod_packages "$cur")
-			;;
-		esac
+		fi
 	fi
 }
 

@@ -257,6 +257,68 @@ int root_realpath(const struct root *root, const char *path, char **ret)
 	return 0;
 }
 
+/* RESOLVE_NO_SYMLINKS by hand. */
+static int plain_walk(int dirfd, const char *path, int flags)
+{
+	_cleanup_(closep) int at = -1;
+
+	for (;;) {
+		size_t n = strcspn(path, "/");
+		char name[NAME_MAX + 1];
+		int fd;
+
+		if (!path[n]) {
+			fd = openat(at < 0 ? dirfd : at, path, flags | O_NOFOLLOW | O_CLOEXEC);
+			return fd < 0 ? neg_errno() : fd;
+		}
+		if (n > NAME_MAX)
+			return -ENAMETOOLONG;
+		memcpy(name, path, n);
+		name[n] = '\0';
+		fd = openat(at < 0 ? dirfd : at, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+		if (fd < 0)
+			return neg_errno();
+		closep(&at);
+		at = fd;
+		path += n + 1;
+	}
+}
+
+int fs_open_plain(int dirfd, const char *path, int flags)
+{
+	struct open_how how = {
+		.flags = (uint64_t)(flags | O_NOFOLLOW | O_CLOEXEC),
+		.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS,
+	};
+	long fd = syscall(SYS_openat2, dirfd, path, &how, sizeof(how));
+
+	if (fd >= 0)
+		return (int)fd;
+	return errno == ENOSYS || errno == EPERM ? plain_walk(dirfd, path, flags) : neg_errno();
+}
+
+int fs_open_parent(int dirfd, const char *path, const char **ret_name)
+{
+	const char *slash = strrchr(path, '/');
+	_cleanup_(freep) char *parent = slash ? strndup(path, (size_t)(slash - path)) : strdup(".");
+
+	*ret_name = slash ? slash + 1 : path;
+	return parent ? fs_open_plain(dirfd, parent, O_PATH | O_DIRECTORY) : -ENOMEM;
+}
+
+int fs_remove(int dirfd, const char *path, int flags)
+{
+	const char *name;
+	_cleanup_(closep) int parent = fs_open_parent(dirfd, path, &name);
+
+	return parent < 0 ? parent : unlinkat(parent, name, flags) < 0 ? neg_errno() : 0;
+}
+
+bool fs_is_own(const struct stat *st)
+{
+	return !(st->st_mode & 022) && (st->st_uid == geteuid() || st->st_uid == 0);
+}
+
 int root_mkdirs(const struct root *root, const char *path, mode_t mode)
 {
 	_cleanup_(freep) char *copy = NULL;

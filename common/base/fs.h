@@ -34,6 +34,19 @@ int root_realpath(const struct root *root, const char *path, char **ret);
 int root_mkdirs(const struct root *root, const char *path, mode_t mode);
 
 /*
+ * Open a relative path, without "..", below dirfd, if none of its components is a symbolic link:
+ * for whoever is to write or remove there, and there only. Else -ELOOP or -ENOTDIR.
+ */
+int fs_open_plain(int dirfd, const char *path, int flags);
+/* The same for the directory that path is in. *ret_name: the last component, within path. */
+int fs_open_parent(int dirfd, const char *path, const char **ret_name);
+/* unlinkat() there. 0 or -errno. */
+int fs_remove(int dirfd, const char *path, int flags);
+
+/* Could nobody but root and us have written it? */
+bool fs_is_own(const struct stat *st);
+
+/*
  * Is a configuration file masked, a link to /dev/null? That is told by the link's text, since a
  * root that is being built may have no /dev/null.
  */

@@ -43,18 +43,23 @@ static int remove_tree(int dirfd, const char *name, int depth)
 
 int keep_clean_new(struct keep *k)
 {
-	int r;
+	_cleanup_(closep) int fd =
+		openat(k->modules_fd, NEW_DIR, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	struct stat st;
+	int r = fd < 0 || fstat(fd, &st) < 0 ? neg_errno() : 0;
 
-	if (faccessat(k->modules_fd, KEPT_DIR ".new", F_OK, AT_SYMLINK_NOFOLLOW) < 0)
+	if (r == -ENOENT)
 		return 0;
-	if (faccessat(k->modules_fd, KEPT_DIR ".new/stamp", F_OK, AT_SYMLINK_NOFOLLOW) < 0) {
+	if (r < 0 && !fs_err_is_files_own(r))
+		return keep_fail(k, r, "/%s/" NEW_DIR, k->modules);
+	if (r < 0 || !fs_is_own(&st) || faccessat(fd, "stamp", F_OK, AT_SYMLINK_NOFOLLOW) < 0) {
 		/* killed before it was marked as ours */
-		if (unlinkat(k->modules_fd, KEPT_DIR ".new", AT_REMOVEDIR) == 0)
+		if (unlinkat(k->modules_fd, NEW_DIR, AT_REMOVEDIR) == 0)
 			return 0;
-		return keep_fail(k, -EEXIST, "/%s/" KEPT_DIR ".new is not ours", k->modules);
+		return keep_fail(k, -EEXIST, "/%s/" NEW_DIR " is not ours", k->modules);
 	}
-	r = remove_tree(k->modules_fd, KEPT_DIR ".new", 0);
-	return r < 0 ? keep_fail(k, r, "/%s/" KEPT_DIR ".new", k->modules) : 0;
+	r = remove_tree(k->modules_fd, NEW_DIR, 0);
+	return r < 0 ? keep_fail(k, r, "/%s/" NEW_DIR, k->modules) : 0;
 }
 
 /* --- the kept tree --- */
@@ -62,11 +67,13 @@ int keep_clean_new(struct keep *k)
 /* What is left in a directory that should be empty. */
 static void name_strangers(struct keep *k, int dirfd, const char *name, const char *path)
 {
-	int fd = openat(dirfd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	int fd = fs_open_plain(dirfd, name, O_RDONLY | O_DIRECTORY);
 	DIR *d = fd < 0 ? NULL : fdopendir(fd);
 	const struct dirent *e;
 
 	if (!d) {
+		if (fd == -ENOTDIR || fd == -ELOOP)
+			keep_strange(k, "/%s", path);
 		closep(&fd);
 		return;
 	}
@@ -82,8 +89,8 @@ static int drop_files(struct keep *k, struct refresh *refresh, uint32_t d)
 	_cleanup_(closep) int fd = keep_open_kept(k, m->dirs[d].path);
 	dir_row row = refresh_dir(refresh, m->dirs[d].path);
 
-	if (fd < 0)
-		return fd == -ENOENT ? 0 : fd;
+	if (fd < 0) /* whatever stands there instead is named by drop_dirs() */
+		return fd == -ENOENT || fd == -ENOTDIR || fd == -ELOOP ? 0 : fd;
 	for (uint32_t f = m->dirs[d].first; f < m->dirs[d + 1].first; f++) {
 		const struct kept_file *file = &m->files[f];
 		struct stat st;
@@ -106,11 +113,12 @@ static int drop_files(struct keep *k, struct refresh *refresh, uint32_t d)
 static int drop_dir(struct keep *k, const char *path, bool name_what_is_left)
 {
 	_cleanup_(buf_done) struct buf real = {0};
+	int r = fs_remove(k->kept_fd, path, AT_REMOVEDIR);
 
-	if (unlinkat(k->kept_fd, path, AT_REMOVEDIR) == 0 || errno == ENOENT)
+	if (r == 0 || r == -ENOENT)
 		return 1;
-	if (errno != ENOTEMPTY && errno != EEXIST && errno != ENOTDIR)
-		return neg_errno();
+	if (r != -ENOTEMPTY && r != -EEXIST && r != -ENOTDIR && r != -ELOOP)
+		return r;
 	buf_printf(&real, "%s/" KEPT_DIR "/%s", k->modules, path);
 	if (name_what_is_left && !real.err)
 		name_strangers(k, k->kept_fd, path, real.data);
@@ -257,16 +265,15 @@ static bool is_index(const char *name)
  */
 static int remove_dir(struct keep *k, const char *dir, bool made, bool *ret_gone)
 {
-	int fd = live_open(k, dir, ""), r = 0;
+	int fd = live_open_plain(k, dir, ""), r = 0;
 	DIR *d = fd < 0 ? NULL : fdopendir(fd);
 	const struct dirent *e;
 	bool strange = false;
 
-	*ret_gone = false;
+	*ret_gone = fd == -ENOENT;
 	if (!d) {
 		closep(&fd);
-		*ret_gone = fd == -ENOENT;
-		return *ret_gone ? 0 : fd;
+		return fd == -ENOENT || fd == -ELOOP || fd == -ENOTDIR ? 0 : fd < 0 ? fd : -ENOMEM;
 	}
 	while ((e = readdir(d)))
 		if (!str_eq(e->d_name, ".") && !str_eq(e->d_name, "..") && !is_index(e->d_name)) {
@@ -277,7 +284,7 @@ static int remove_dir(struct keep *k, const char *dir, bool made, bool *ret_gone
 	if (!strange) {
 		r = publish_remove(fd);
 		if (r >= 0)
-			r = unlinkat(k->root->fd, dir, AT_REMOVEDIR) < 0 ? neg_errno() : 0;
+			r = fs_remove(k->root->fd, dir, AT_REMOVEDIR);
 		*ret_gone = r == 0;
 	}
 	closedir(d);

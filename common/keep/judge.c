@@ -58,8 +58,8 @@ static int compare(const struct keep *k, const struct pair *p, char *block)
 	a = root_openat(k->root, live.data, O_RDONLY | O_NONBLOCK, 0);
 	if (a < 0)
 		return fs_err_is_files_own(a) ? 1 : a;
-	b = openat(k->kept_fd, kept.data, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
-	return b < 0 ? neg_errno() : compare_fds(a, b, block);
+	b = fs_open_plain(k->kept_fd, kept.data, O_RDONLY | O_NONBLOCK);
+	return b < 0 ? b : compare_fds(a, b, block);
 }
 
 static void compare_worker(void *arg, unsigned i)
@@ -90,8 +90,9 @@ static int judge_file(struct keep *k, struct judging *j, int fd, dev_t dev, cons
 {
 	const struct kept_file *file = &k->manifest.files[p->f];
 	struct stat st, kept;
-	int live;
 	_cleanup_(buf_done) struct buf path = {0};
+	_cleanup_(closep) int fd_kept = -1;
+	int live;
 
 	if (file->kind == KEPT_SYMLINK || !is_module(file->name))
 		return 0;
@@ -107,9 +108,13 @@ static int judge_file(struct keep *k, struct judging *j, int fd, dev_t dev, cons
 	if (live == LIVE_SAME)
 		return 0;
 	buf_printf(&path, "lib/modules/%s/%s/%s", k->stamp.kver, k->manifest.dirs[p->d].path, file->name);
-	if (path.err || fstatat(k->kept_fd, path.data, &kept, AT_SYMLINK_NOFOLLOW) < 0)
-		return path.err ? path.err : neg_errno();
-	if (kept.st_size != st.st_size)
+	if (path.err)
+		return path.err;
+	fd_kept = fs_open_plain(k->kept_fd, path.data, O_PATH);
+	if (fd_kept < 0 || fstat(fd_kept, &kept) < 0)
+		return fd_kept < 0 ? fd_kept : neg_errno();
+	/* one that is not what was kept says nothing of it */
+	if (kept.st_size != st.st_size || kept.st_ino != file->ino)
 		j->differs = true;
 	else
 		buf_add(&j->pairs, p, sizeof(*p));

@@ -55,8 +55,11 @@ int keep_read_file(const struct keep *k, const char *name, struct buf *to)
 {
 	_cleanup_(closep) int fd =
 		openat(k->kept_fd, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	struct stat st;
 
-	return fd < 0 ? neg_errno() : fs_read_all(fd, SMALL_FILE_MAX, to);
+	if (fd < 0 || fstat(fd, &st) < 0)
+		return neg_errno();
+	return S_ISREG(st.st_mode) && fs_is_own(&st) ? fs_read_all(fd, SMALL_FILE_MAX, to) : -EPERM;
 }
 
 int keep_write_file(int dirfd, const char *name, const void *data, size_t len, bool sync)
@@ -86,13 +89,9 @@ int keep_write_file(int dirfd, const char *name, const void *data, size_t len, b
 int keep_open_kept(const struct keep *k, const char *below)
 {
 	_cleanup_(buf_done) struct buf path = {0};
-	int fd;
 
 	buf_printf(&path, "lib/modules/%s%s%s", k->stamp.kver, *below ? "/" : "", below);
-	if (path.err)
-		return path.err;
-	fd = openat(k->kept_fd, path.data, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	return fd < 0 ? neg_errno() : fd;
+	return path.err ? path.err : fs_open_plain(k->kept_fd, path.data, O_RDONLY | O_DIRECTORY);
 }
 
 /* --- the stamp --- */
@@ -261,7 +260,7 @@ static int find_kept(struct keep *k)
 	if (fstatat(k->modules_fd, KEPT_DIR, &st, AT_SYMLINK_NOFOLLOW) < 0)
 		return errno == ENOENT ? 0 : neg_errno();
 	k->foreign = true;
-	if (!S_ISDIR(st.st_mode) || (st.st_uid != geteuid() && st.st_uid != 0) || (st.st_mode & 022))
+	if (!S_ISDIR(st.st_mode) || !fs_is_own(&st))
 		return 0;
 	k->kept_fd = openat(k->modules_fd, KEPT_DIR, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (k->kept_fd < 0)
@@ -270,8 +269,10 @@ static int find_kept(struct keep *k)
 	/* of one that is removed the directory is the last to go */
 	if (r == -ENOENT && is_empty(k->kept_fd))
 		r = 0;
-	k->foreign = r == -ENOENT || r == -ELOOP;
-	return k->foreign ? 0 : r < 0 ? r : read_state(k);
+	if (r == 0)
+		r = read_state(k);
+	k->foreign = r == -ENOENT || r == -ELOOP || r == -EPERM;
+	return k->foreign ? 0 : r;
 }
 
 int keep_open(const struct root *root, const struct running *running, struct keep *ret)
@@ -348,10 +349,11 @@ int keep_load(struct keep *k)
 	if (r == 0)
 		r = manifest_parse(&text, &k->manifest);
 	buf_done(&text);
-	if (r == 0)
-		r = load_marks(k);
 	if (r < 0)
 		return keep_fail(k, r, "/%s/" KEPT_DIR "/files", k->modules);
+	r = load_marks(k);
+	if (r < 0)
+		return keep_fail(k, r, "/%s/" KEPT_DIR "/marks", k->modules);
 	k->loaded = true;
 	return 0;
 }

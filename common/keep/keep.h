@@ -25,6 +25,7 @@
 #include "model/changeset.h"
 
 #define KEPT_DIR ".kmp-kept"
+#define NEW_DIR KEPT_DIR ".new"
 #define KEPT_STAMP_OLD "stamp.old" /* of a tree that is being removed */
 
 enum keep_case {
@@ -82,10 +83,13 @@ int keep_write_state(struct keep *k);
 /* For the files of this folder: note a reason and return err. */
 int keep_fail(struct keep *k, int err, const char *fmt, ...) _printf_(3, 4);
 void keep_strange(struct keep *k, const char *fmt, ...) _printf_(2, 3);
-/* Read or write a small file of the kept tree. keep_write_file() replaces it as a whole. */
+/*
+ * Read or write a small file of the kept tree. keep_write_file() replaces it as a whole. One that
+ * others could have written is not read: -EPERM.
+ */
 int keep_read_file(const struct keep *k, const char *name, struct buf *to);
 int keep_write_file(int dirfd, const char *name, const void *data, size_t len, bool sync);
-/* Open a directory of the kept modules. */
+/* Open a directory of the kept modules, if no link leads to it. */
 int keep_open_kept(const struct keep *k, const char *below);
 /* The real path of MODULES/KVER, or that path if there is none. The caller frees it. */
 int keep_find_dir(const struct keep *k, const char *kver, char **ret);

@@ -99,10 +99,13 @@ static int copy_attributes(int from, int to)
 static int copy(const struct link_source *s, int dstdir, const char *dst)
 {
 	_cleanup_(closep) int from = open_source(s, O_RDONLY | O_NONBLOCK);
+	struct stat st;
 	int to, r;
 
-	if (from < 0)
-		return from;
+	if (from < 0 || fstat(from, &st) < 0)
+		return from < 0 ? from : neg_errno();
+	if (!S_ISREG(st.st_mode))
+		return -ENOENT; /* that file is gone */
 	to = openat(dstdir, dst, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
 	if (to < 0)
 		return neg_errno();

@@ -96,18 +96,34 @@ static bool is_wanted(const struct restoring *s, uint32_t d, uint32_t f)
 
 /* --- put back --- */
 
+static bool is_symlink(int dirfd, const char *name)
+{
+	struct stat st;
+
+	return fstatat(dirfd, name, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISLNK(st.st_mode);
+}
+
 static int make_dir(struct restoring *s, const char *below, int kept)
 {
 	_cleanup_(buf_done) struct buf path = {0};
+	_cleanup_(closep) int parent = -1;
+	const char *name;
 	struct stat st;
+	int r;
 
 	buf_printf(&path, "%s%s%s", s->k->dir, *below ? "/" : "", below);
 	if (path.err)
 		return path.err;
-	if (fstat(kept, &st) < 0 || (mkdirat(s->k->root->fd, path.data, st.st_mode & 07777) < 0 &&
-					    errno != EEXIST))
+	parent = fs_open_parent(s->k->root->fd, path.data, &name);
+	if (parent < 0 || fstat(kept, &st) < 0)
+		return parent < 0 ? parent : neg_errno();
+	r = mkdirat(parent, name, st.st_mode & 07777);
+	/* a link to what is gone; nothing else is there that was missing before */
+	if (r < 0 && errno == EEXIST && is_symlink(parent, name) && unlinkat(parent, name, 0) == 0)
+		r = mkdirat(parent, name, st.st_mode & 07777);
+	if (r < 0 && errno != EEXIST)
 		return neg_errno();
-	return live_open(s->k, s->k->dir, below);
+	return live_open_plain(s->k, s->k->dir, below);
 }
 
 /*
@@ -120,13 +136,6 @@ static void before(struct restoring *s, dir_row row, bool is_top, const char *na
 
 	if (fstatat(kept, name, &st, AT_SYMLINK_NOFOLLOW) == 0)
 		refresh_before(&s->refresh, row, is_top, name, &st, st.st_nlink == 1);
-}
-
-static bool is_symlink(int dirfd, const char *name)
-{
-	struct stat st;
-
-	return fstatat(dirfd, name, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISLNK(st.st_mode);
 }
 
 static int put_back(struct restoring *s, int kept, int live, dir_row row, uint32_t d, uint32_t f)
@@ -153,33 +162,89 @@ static int put_back(struct restoring *s, int kept, int live, dir_row row, uint32
 	return symlinkat(target, live, file->name) < 0 && errno != EEXIST ? neg_errno() : 0;
 }
 
+/*
+ * A directory cannot be opened as one of the kernel's own: is that for good, since a link leads away, or
+ * there is a file? Only a link to nothing makes room.
+ */
+static bool is_blocked(const struct keep *k, const char *below)
+{
+	_cleanup_(buf_done) struct buf path = {0};
+	char *slash;
+
+	buf_printf(&path, "%s%s%s", k->dir, *below ? "/" : "", below);
+	do {
+		const char *name;
+		_cleanup_(closep) int fd =
+			path.err ? path.err : fs_open_parent(k->root->fd, path.data, &name);
+		struct stat st;
+
+		if (fd >= 0)
+			return fstatat(fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+			       (!S_ISLNK(st.st_mode) || root_stat(k->root, path.data, &st) == 0);
+		slash = path.err ? NULL : strrchr(path.data, '/');
+		if (slash)
+			*slash = '\0';
+	} while (slash);
+	return true;
+}
+
+/* Is the kept file the one that was kept? One that somebody put in its place is not put back. */
+static bool is_as_kept(struct keep *k, int kept, uint32_t d, uint32_t f)
+{
+	const struct kept_file *file = &k->manifest.files[f];
+	struct stat st;
+
+	if (kept < 0 || fstatat(kept, file->name, &st, AT_SYMLINK_NOFOLLOW) < 0 || st.st_ino == file->ino)
+		return true; /* what is missing fails when it is put back */
+	keep_strange(k, "/%s/" KEPT_DIR "/lib/modules/%s/%s/%s", k->modules, k->stamp.kver,
+		k->manifest.dirs[d].path, file->name);
+	return false;
+}
+
 /* First pass: mark what will be put back. */
+static int mark_missing_of(struct restoring *s, uint32_t d)
+{
+	struct keep *k = s->k;
+	const struct manifest *m = &k->manifest;
+	const char *below = m->dirs[d].path;
+	_cleanup_(closep) int fd = live_open_plain(k, k->dir, below), kept = -1;
+	bool any = false, blocked = (fd == -ELOOP || fd == -ENOTDIR) && is_blocked(k, below);
+
+	if (blocked)
+		fd = live_open(k, k->dir, below);
+	for (uint32_t f = m->dirs[d].first; f < m->dirs[d + 1].first; f++) {
+		char *mark = &k->marks[m->n_dirs + f];
+		struct stat st;
+		int how = is_wanted(s, d, f) ? live_look(k, k->dir, fd, s->dev, d, f, &st) : LIVE_OTHER;
+
+		if (how < 0)
+			return how;
+		if (blocked && *mark == 'L')
+			*mark = '.';
+		if (how != LIVE_GONE)
+			continue;
+		any = true;
+		if (kept < 0)
+			kept = keep_open_kept(k, below);
+		if (blocked || !is_as_kept(k, kept, d, f))
+			continue;
+		*mark = 'L';
+		s->linked++;
+	}
+	if (blocked && any)
+		keep_strange(k, "/%s/%s", k->dir, below);
+	else if (fd < 0 && !blocked && (any || s->in_tree))
+		k->marks[d] = 'L';
+	return 0;
+}
+
 static int mark_missing(struct restoring *s)
 {
-	const struct keep *k = s->k;
-	const struct manifest *m = &k->manifest;
+	int r = 0;
 
-	for (uint32_t d = 0; d < m->n_dirs; d++) {
-		_cleanup_(closep) int fd = live_open(k, k->dir, m->dirs[d].path);
-		bool any = false;
-
-		for (uint32_t f = m->dirs[d].first; f < m->dirs[d + 1].first; f++) {
-			struct stat st;
-			int how = is_wanted(s, d, f) ? live_look(k, k->dir, fd, s->dev, d, f, &st) :
-						       LIVE_OTHER;
-
-			if (how < 0)
-				return how;
-			if (how != LIVE_GONE)
-				continue;
-			k->marks[m->n_dirs + f] = 'L';
-			s->linked++;
-			any = true;
-		}
-		if (fd < 0 && (any || s->in_tree))
-			k->marks[d] = 'L';
-	}
-	return 0;
+	for (uint32_t d = 0; r == 0 && d < s->k->manifest.n_dirs; d++)
+		r = mark_missing_of(s, d);
+	return r;
 }
 
 static uint32_t parent_of(const struct manifest *m, uint32_t d)
@@ -249,7 +314,7 @@ static int link_dir(struct restoring *s, uint32_t d)
 	if (f == end || !memchr(k->marks + m->n_dirs + f, 'L', end - f))
 		return 0;
 	kept = keep_open_kept(k, m->dirs[d].path);
-	live = kept < 0 ? kept : live_open(k, k->dir, m->dirs[d].path);
+	live = kept < 0 ? kept : live_open_plain(k, k->dir, m->dirs[d].path);
 	for (; r == 0 && live >= 0 && f < end; f++)
 		if (k->marks[m->n_dirs + f] == 'L')
 			r = put_back(s, kept, live, row, d, f);
@@ -327,7 +392,7 @@ static int has_ours(const struct restoring *s)
 			if (k->marks[m->n_dirs + f] != 'L' || !is_module(m->files[f].name))
 				continue;
 			if (fd < 0)
-				fd = live_open(k, k->dir, m->dirs[d].path);
+				fd = live_open_plain(k, k->dir, m->dirs[d].path);
 			how = live_look(k, k->dir, fd, s->dev, d, f, &st);
 			if (how < 0)
 				return how;

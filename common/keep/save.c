@@ -20,8 +20,8 @@
 #include "keep/touched.h"
 #include "keep/tree.h"
 
-#define NEW_DIR KEPT_DIR ".new"
 #define DEPTH_MAX 40
+#define KEPT_DIR_MODE 0755u /* whoever may write to the kernel's directories: not to the kept ones */
 #define THREADS 2u /* more wait for the file system's journal */
 #define ENTRIES_SIZE ((size_t)32 << 10)
 
@@ -148,7 +148,7 @@ static int add_subdir(struct saver *v, const char *name, const struct stat *st)
 
 	if (is_loop(v, st))
 		return 0;
-	if (mkdirat(v->dst_fd, name, st->st_mode & 07777) < 0)
+	if (mkdirat(v->dst_fd, name, st->st_mode & KEPT_DIR_MODE) < 0)
 		return neg_errno();
 	if (asprintf(&path, "%s%s%s", v->dir, *v->dir ? "/" : "", name) < 0)
 		return -ENOMEM;
@@ -326,7 +326,7 @@ static int make_frame(struct saving *s, int new_dir, const struct stat *top)
 	if (path.err)
 		return path.err;
 	if (mkdirat(new_dir, "lib", 0755) < 0 || mkdirat(new_dir, "lib/modules", 0755) < 0 ||
-		mkdirat(new_dir, path.data, top->st_mode & 07777) < 0 ||
+		mkdirat(new_dir, path.data, top->st_mode & KEPT_DIR_MODE) < 0 ||
 		symlinkat(".", new_dir, "usr") < 0)
 		return neg_errno();
 	s->dst = openat(new_dir, path.data, O_RDONLY | O_DIRECTORY | O_CLOEXEC);

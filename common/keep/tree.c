@@ -50,6 +50,14 @@ int live_open(const struct keep *k, const char *dir, const char *below)
 	return path.err ? path.err : root_openat(k->root, path.data, O_RDONLY | O_DIRECTORY, 0);
 }
 
+int live_open_plain(const struct keep *k, const char *dir, const char *below)
+{
+	_cleanup_(buf_done) struct buf path = {0};
+
+	buf_printf(&path, "%s%s%s", dir, *below ? "/" : "", below);
+	return path.err ? path.err : fs_open_plain(k->root->fd, path.data, O_RDONLY | O_DIRECTORY);
+}
+
 int kept_dev(const struct keep *k, dev_t *ret)
 {
 	struct stat st;
@@ -97,6 +105,27 @@ int live_look(const struct keep *k, const char *dir, int fd, dev_t dev, uint32_t
 	return st.st_dev == dev && st.st_ino == file->ino ? LIVE_SAME : LIVE_OTHER;
 }
 
+/* Those inside first; one that somebody uses stays. */
+static int remove_our_dirs(struct keep *k, const char *dir)
+{
+	const struct manifest *m = &k->manifest;
+
+	for (uint32_t d = m->n_dirs; d-- > 1;) {
+		_cleanup_(buf_done) struct buf path = {0};
+		int r;
+
+		if (k->marks[d] != 'L')
+			continue;
+		buf_printf(&path, "%s/%s", dir, m->dirs[d].path);
+		if (path.err)
+			return path.err;
+		r = fs_remove(k->root->fd, path.data, AT_REMOVEDIR);
+		if (r < 0 && r != -ENOTEMPTY && r != -EEXIST && r != -ENOENT && r != -ENOTDIR && r != -ELOOP)
+			return keep_fail(k, r, "/%s", path.data);
+	}
+	return 0;
+}
+
 int live_remove_ours(struct keep *k, const char *dir, unsigned *ret_removed)
 {
 	const struct manifest *m = &k->manifest;
@@ -108,7 +137,7 @@ int live_remove_ours(struct keep *k, const char *dir, unsigned *ret_removed)
 	if (r < 0 || !memchr(k->marks, 'L', (size_t)m->n_dirs + m->n_files))
 		return r;
 	for (uint32_t d = 0; d < m->n_dirs; d++) {
-		_cleanup_(closep) int fd = live_open(k, dir, m->dirs[d].path);
+		_cleanup_(closep) int fd = live_open_plain(k, dir, m->dirs[d].path);
 
 		for (uint32_t f = m->dirs[d].first; f < m->dirs[d + 1].first; f++) {
 			struct stat st;
@@ -126,19 +155,6 @@ int live_remove_ours(struct keep *k, const char *dir, unsigned *ret_removed)
 			removed++;
 		}
 	}
-	/* those inside first; one that somebody uses stays */
-	for (uint32_t d = m->n_dirs; d-- > 1;) {
-		_cleanup_(buf_done) struct buf path = {0};
-
-		if (k->marks[d] != 'L')
-			continue;
-		buf_printf(&path, "%s/%s", dir, m->dirs[d].path);
-		if (path.err)
-			return path.err;
-		if (unlinkat(k->root->fd, path.data, AT_REMOVEDIR) < 0 && errno != ENOTEMPTY &&
-			errno != EEXIST && errno != ENOENT && errno != ENOTDIR)
-			return keep_fail(k, neg_errno(), "/%s", path.data);
-	}
 	*ret_removed = removed;
-	return 0;
+	return remove_our_dirs(k, dir);
 }

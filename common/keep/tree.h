@@ -41,8 +41,12 @@ enum live {
 	LIVE_OTHER, /* another file, perhaps with the same bytes */
 };
 
-/* Open a directory of the running kernel, or of another one's (dir: its real path). */
+/*
+ * Open a directory of the running kernel, or of another one's (dir: its real path): to look at what is
+ * there, wherever a link leads, or to change something, if there is no link.
+ */
 int live_open(const struct keep *k, const char *dir, const char *below);
+int live_open_plain(const struct keep *k, const char *dir, const char *below);
 /*
  * fd is that of the directory (or what live_open() said), kept_dev the kept tree's device. Returns
  * an enum live, or a negative errno.

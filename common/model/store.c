@@ -87,8 +87,7 @@ static int open_safely(int dirfd, const char *name, struct stat *st)
 
 	if (fd < 0)
 		return errno == ELOOP ? -EPERM : neg_errno();
-	if (fstat(fd, st) < 0 || !S_ISREG(st->st_mode) || (st->st_mode & 022) ||
-		(st->st_uid != geteuid() && st->st_uid != 0)) {
+	if (fstat(fd, st) < 0 || !S_ISREG(st->st_mode) || !fs_is_own(st)) {
 		close(fd);
 		return -EPERM;
 	}

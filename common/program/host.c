@@ -53,7 +53,7 @@ int host_open_store(const struct root *root, const char *path, bool make)
 	if (fstat(fd, &st) < 0)
 		r = neg_errno();
 	else
-		r = (st.st_mode & 022) || (st.st_uid != geteuid() && st.st_uid != 0) ? -EPERM : 0;
+		r = fs_is_own(&st) ? 0 : -EPERM;
 	if (r < 0) {
 		close(fd);
 		return r;

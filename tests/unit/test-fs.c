@@ -177,6 +177,65 @@ static void last_link_is_not_followed_where_told(void **state)
 	refuse_with = 0;
 }
 
+static void opens_where_no_link_leads(void **state)
+{
+	static const int ways[] = {0, ENOSYS, EPERM};
+	const struct tree *t = *state;
+	struct stat st;
+
+	link_to(t, "b", "root/a/link");
+	link_to(t, "gone", "root/a/dangling");
+	for (size_t i = 0; i < ARRAY_SIZE(ways); i++) {
+		_cleanup_(closep) int fd = -1, parent = -1;
+		const char *name;
+		int r;
+
+		refuse_with = ways[i];
+		n_refused = 0;
+		fd = fs_open_plain(t->root.fd, "a/b", O_RDONLY | O_DIRECTORY);
+		assert_true(fd >= 0);
+		assert_int_equal(n_refused, ways[i] != 0);
+		parent = fs_open_parent(t->root.fd, "a/file", &name);
+		assert_true(parent >= 0);
+		assert_string_equal(name, "file");
+		assert_int_equal(fstatat(parent, name, &st, 0), 0);
+		/* a link at the end, and in between */
+		r = fs_open_plain(t->root.fd, "a/link", O_RDONLY | O_DIRECTORY);
+		assert_true(r == -ELOOP || r == -ENOTDIR);
+		assert_int_equal(fs_open_plain(t->root.fd, "a/dangling", O_RDONLY), -ELOOP);
+		assert_int_equal(mkdirat(t->root.fd, "a/b/c", 0700), 0);
+		r = fs_open_plain(t->root.fd, "a/link/c", O_RDONLY);
+		assert_true(r == -ELOOP || r == -ENOTDIR);
+		r = fs_remove(t->root.fd, "a/link/c", AT_REMOVEDIR);
+		assert_true(r == -ELOOP || r == -ENOTDIR);
+		assert_int_equal(fs_remove(t->root.fd, "a/b/c", AT_REMOVEDIR), 0);
+		assert_int_equal(fs_remove(t->root.fd, "a/b/c", AT_REMOVEDIR), -ENOENT);
+		/* what else can be wrong */
+		assert_int_equal(fs_open_plain(t->root.fd, "a/missing/x", O_RDONLY), -ENOENT);
+		assert_int_equal(fs_open_plain(t->root.fd, "secret/x", O_RDONLY), -ENOTDIR);
+	}
+	refuse_with = 0;
+}
+
+static void knows_what_is_its_own(void **state)
+{
+	static const struct {
+		mode_t mode;
+		bool is_own;
+	} modes[] = {{0600, true}, {0644, true}, {0755, true}, {0664, false}, {0646, false}, {01777, false}};
+	struct stat st;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(modes); i++) {
+		st = (struct stat){.st_mode = modes[i].mode, .st_uid = geteuid()};
+		assert_int_equal(fs_is_own(&st), modes[i].is_own);
+		st.st_uid = 0;
+		assert_int_equal(fs_is_own(&st), modes[i].is_own);
+		st.st_uid = geteuid() + 1;
+		assert_false(fs_is_own(&st));
+	}
+}
+
 static void makes_files_inside(void **state)
 {
 	struct tree *t = *state;
@@ -292,6 +351,8 @@ int main(void)
 		TEST(links_stay_inside),
 		TEST(loops_end),
 		TEST(last_link_is_not_followed_where_told),
+		TEST(opens_where_no_link_leads),
+		cmocka_unit_test(knows_what_is_its_own),
 		TEST(makes_files_inside),
 		TEST(long_names),
 		TEST(real_paths),

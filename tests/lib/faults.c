@@ -4,7 +4,8 @@
  * before one:
  *
  *   KMP_TEST_FAULT="CALLS N WHAT"   at the N-th of the CALLS: WHAT is an errno, "short" (half of
- *                                   a write is done), "kill", or "killall" (its process group).
+ *                                   a write is done), "kill", "killall" (its process group), or
+ *                                   "at": before it the shell runs the COMMAND of KMP_TEST_AT.
  *                                   CALLS are kinds with commas between them, or "all"
  *   KMP_TEST_POINTS="CALLS FILE"    FILE gets a line for each of the CALLS: "N KIND FUNCTION WHAT"
  *   KMP_TEST_AT="CALL NAME COMMAND" before the first CALL (open, read, mmap) on a file of that
@@ -169,6 +170,8 @@ static void list_point(uint64_t number, const char *kind, const char *function, 
 	RAW(SYS_write, (long)points_fd, line, (long)n);
 }
 
+static void happens(void);
+
 static enum outcome point(const void *from, const char *kind, const char *function, const char *path, int fd)
 {
 	int error = errno;
@@ -181,6 +184,11 @@ static enum outcome point(const void *from, const char *kind, const char *functi
 	if (!fault_number || !listed(fault_calls, kind) || !is_callers(from) ||
 		__atomic_add_fetch(&counters[0], 1, __ATOMIC_SEQ_CST) != fault_number)
 		return GOES_ON;
+	if (!strcmp(fault_what, "at")) {
+		happens();
+		errno = error;
+		return GOES_ON;
+	}
 	hit();
 	if (!strcmp(fault_what, "kill"))
 		RAW(SYS_kill, (long)getpid(), (long)SIGKILL);

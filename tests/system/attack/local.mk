@@ -3,5 +3,6 @@
 EXTRA_DIST += tests/system/attack
 
 TESTS += \
+	tests/system/attack/kept \
 	tests/system/attack/user \
 	tests/system/attack/tree

@@ -82,19 +82,22 @@ def note(text):
 
 
 class Machine:
-    def __init__(self, path, mode='restore', merged=True):
-        self.path, self.system, self.mode = path + '/root', path + '/system', mode
+    def __init__(self, path, mode='restore', merged=True, system='system'):
+        self.path, self.system, self.mode = path + '/root', f'{path}/{system}', mode
         for directory in ('etc', 'usr/lib', 'run'):
-            os.makedirs(self / directory)
-        if merged:
+            os.makedirs(self / directory, exist_ok=True)
+        if os.path.lexists(self / 'lib'):
+            pass
+        elif merged:
             os.symlink('usr/lib', self / 'lib')
         else:
             os.mkdir(self / 'lib')
         self.configure(mode)
         for directory in ('proc/1', 'proc/sys/kernel/random', 'sys/kernel'):
             os.makedirs(f'{self.system}/{directory}')
-        os.symlink(self.path, f'{self.system}/proc/1/root')
-        os.symlink(self / 'run', f'{self.system}/run')
+        # relative, so that they lead there from within the root as well
+        os.symlink(os.path.relpath(self.path, f'{self.system}/proc/1'), f'{self.system}/proc/1/root')
+        os.symlink(os.path.relpath(self / 'run', self.system), f'{self.system}/run')
         self.systemd = False
         self.boot(1)
 

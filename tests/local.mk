@@ -22,6 +22,7 @@ TESTS = \
 	tests/diff/real-slices \
 	tests/diff/live \
 	tests/diff/judges \
+	tests/diff/other-libkmod \
 	tests/diff/self-check
 
 EXTRA_DIST += \

@@ -64,12 +64,16 @@ static int copy_data(int from, int to)
 /* Where an attribute cannot be set, a label say, a copy without it is better than none. */
 static int copy_xattrs(int from, int to)
 {
-	_cleanup_(freep) char *names = malloc(2 * XATTRS_MAX);
-	char *value = names + XATTRS_MAX;
-	ssize_t len, n;
+	_cleanup_(freep) char *names = NULL;
+	ssize_t len = flistxattr(from, NULL, 0), n;
+	char *value;
 
+	if (len <= 0)
+		return 0;
+	names = malloc(2 * XATTRS_MAX);
 	if (!names)
 		return -ENOMEM;
+	value = names + XATTRS_MAX;
 	len = flistxattr(from, names, XATTRS_MAX);
 	for (char *name = names; len > 0 && name < names + len; name += strlen(name) + 1) {
 		n = fgetxattr(from, name, value, XATTRS_MAX);
@@ -79,24 +83,27 @@ static int copy_xattrs(int from, int to)
 	return 0;
 }
 
-static int copy_attributes(int from, int to)
+/* What the new file has already is not set again: each change is one for the file system's journal. */
+static int copy_attributes(int from, const struct stat *st, int to, ino_t *ret_ino)
 {
-	struct stat st;
+	struct stat made;
 	int r = copy_xattrs(from, to);
 
 	if (r < 0)
 		return r;
-	if (fstat(from, &st) < 0)
+	if (fstat(to, &made) < 0)
 		return neg_errno();
-	if (fchown(to, st.st_uid, st.st_gid) < 0 && errno != EPERM && errno != EINVAL)
+	if (ret_ino)
+		*ret_ino = made.st_ino;
+	if ((made.st_uid != st->st_uid || made.st_gid != st->st_gid) &&
+		fchown(to, st->st_uid, st->st_gid) < 0 && errno != EPERM && errno != EINVAL)
 		return neg_errno();
-	if (fchmod(to, st.st_mode & 07777) < 0 ||
-		futimens(to, (struct timespec[2]){st.st_atim, st.st_mtim}) < 0)
+	if (made.st_mode != st->st_mode && fchmod(to, st->st_mode & 07777) < 0)
 		return neg_errno();
-	return 0;
+	return futimens(to, (struct timespec[2]){st->st_atim, st->st_mtim}) < 0 ? neg_errno() : 0;
 }
 
-static int copy(const struct link_source *s, int dstdir, const char *dst)
+static int copy(const struct link_source *s, int dstdir, const char *dst, ino_t *ret_ino)
 {
 	_cleanup_(closep) int from = open_source(s, O_RDONLY | O_NONBLOCK);
 	struct stat st;
@@ -106,12 +113,13 @@ static int copy(const struct link_source *s, int dstdir, const char *dst)
 		return from < 0 ? from : neg_errno();
 	if (!S_ISREG(st.st_mode))
 		return -ENOENT; /* that file is gone */
-	to = openat(dstdir, dst, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+	to = openat(dstdir, dst, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
+		st.st_mode & 0777);
 	if (to < 0)
 		return neg_errno();
 	r = copy_data(from, to);
 	if (r == 0)
-		r = copy_attributes(from, to);
+		r = copy_attributes(from, &st, to, ret_ino);
 	if (close(to) < 0 && r == 0 && errno != EINTR)
 		r = neg_errno();
 	if (r < 0)
@@ -119,11 +127,11 @@ static int copy(const struct link_source *s, int dstdir, const char *dst)
 	return r < 0 ? r : LINK_COPIED;
 }
 
-int link_file(const struct link_source *src, int dstdir, const char *dst)
+int link_file(const struct link_source *src, int dstdir, const char *dst, ino_t *ret_ino)
 {
 	int r = hard_link(src, dstdir, dst);
 
 	if (r == -EXDEV || r == -EMLINK || r == -EPERM || r == -ENOTSUP)
-		return copy(src, dstdir, dst);
+		return copy(src, dstdir, dst, ret_ino);
 	return r;
 }

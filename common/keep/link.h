@@ -17,7 +17,7 @@ enum {
 };
 
 /*
- * Make dst in dstdir. Returns 0, LINK_COPIED, -EEXIST if there is such a file, or another errno;
- * then nothing was made.
+ * Make dst in dstdir. Returns 0, LINK_COPIED (then *ret_ino, unless NULL, is the copy's inode),
+ * -EEXIST if there is such a file, or another errno; then nothing was made.
  */
-int link_file(const struct link_source *src, int dstdir, const char *dst);
+int link_file(const struct link_source *src, int dstdir, const char *dst, ino_t *ret_ino);

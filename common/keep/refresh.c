@@ -6,6 +6,7 @@
 
 #include <fcntl.h>
 #include <stdatomic.h>
+#include <sys/mman.h>
 #include <time.h>
 
 #include "base/pool.h"
@@ -26,13 +27,13 @@ int refresh_open(int store_dir, const char *name, struct refresh *ret)
 	err = store_open(store_dir, name, NULL, &r.store);
 	if (err)
 		return err < 0 ? err : 0;
-	r.image = malloc(r.store.len);
 	r.was_true = calloc((size_t)r.store.t.n.mods + OUT_MAX, 1);
-	if (!r.image || !r.was_true) {
+	/* private: what is changed in it stays here until it is written */
+	if (!r.was_true || mprotect(r.store.map, r.store.len, PROT_READ | PROT_WRITE) < 0) {
 		refresh_close(&r);
 		return -ENOMEM;
 	}
-	memcpy(r.image, r.store.map, r.store.len);
+	r.image = r.store.map;
 	tables_place(&r.t, &r.store.head->counts, (char *)r.image + sizeof(struct store_head));
 	*ret = r;
 	return 0;
@@ -41,7 +42,6 @@ int refresh_open(int store_dir, const char *name, struct refresh *ret)
 void refresh_close(struct refresh *r)
 {
 	store_close(&r->store);
-	free(r->image);
 	free(r->was_true);
 	*r = (struct refresh){.store_dir = -1};
 }
@@ -146,9 +146,20 @@ struct finishing {
 	const char *dir;
 	_Atomic uint32_t next;
 	_Atomic unsigned moved;
+	atomic_bool waited;
 };
 
-static unsigned move_dir(const struct finishing *f, dir_row d)
+/* Most were linked a while ago; whoever meets the first that was not waits for all. */
+static bool must_wait(struct finishing *f, const struct stat *st)
+{
+	if (f->waited || timespec_ns(st->st_ctim) < scan_racy_limit())
+		return false;
+	await_tick();
+	f->waited = true;
+	return true;
+}
+
+static unsigned move_dir(struct finishing *f, dir_row d)
 {
 	struct refresh *r = f->r;
 	_cleanup_(closep) int fd = -1;
@@ -163,8 +174,10 @@ static unsigned move_dir(const struct finishing *f, dir_row d)
 			fd = open_dir(r, f->root, f->dir, d);
 		if (fd < 0)
 			return moved;
-		if (stat_row(r, f->root, f->dir, fd, m, &st) == 0)
-			moved += move_stamp(&r->t.mods[m].stamp, &st);
+		if (stat_row(r, f->root, f->dir, fd, m, &st) < 0 ||
+			(must_wait(f, &st) && stat_row(r, f->root, f->dir, fd, m, &st) < 0))
+			continue;
+		moved += move_stamp(&r->t.mods[m].stamp, &st);
 	}
 	return moved;
 }
@@ -179,7 +192,7 @@ static void move_worker(void *arg, unsigned i)
 		f->moved += move_dir(f, d);
 }
 
-static unsigned move_outputs(const struct finishing *f)
+static unsigned move_outputs(struct finishing *f)
 {
 	struct refresh *r = f->r;
 	_cleanup_(closep) int fd = root_openat(f->root, f->dir, O_PATH | O_DIRECTORY, 0);
@@ -187,10 +200,13 @@ static unsigned move_outputs(const struct finishing *f)
 	unsigned moved = 0;
 	struct stat st;
 
-	for (unsigned i = 0; fd >= 0 && i < OUT_MAX; i++)
-		if (r->was_true[r->t.n.mods + i] &&
-			fstatat(fd, output_names[i], &st, AT_SYMLINK_NOFOLLOW) == 0)
-			moved += move_stamp(&h->outputs[i].stamp, &st);
+	for (unsigned i = 0; fd >= 0 && i < OUT_MAX; i++) {
+		if (!r->was_true[r->t.n.mods + i] ||
+			fstatat(fd, output_names[i], &st, AT_SYMLINK_NOFOLLOW) < 0 ||
+			(must_wait(f, &st) && fstatat(fd, output_names[i], &st, AT_SYMLINK_NOFOLLOW) < 0))
+			continue;
+		moved += move_stamp(&h->outputs[i].stamp, &st);
+	}
 	return moved;
 }
 
@@ -207,7 +223,6 @@ int refresh_finish(struct refresh *r, const struct root *root, const char *dir, 
 
 	if (to_dir < 0 || !refresh_any(r))
 		return 0;
-	await_tick();
 	pool_run(THREADS, move_worker, &f);
 	f.moved += move_outputs(&f);
 	if (!f.moved && to_dir == r->store_dir)

@@ -15,7 +15,7 @@
 
 struct refresh {
 	struct store store; /* head is NULL: nothing is remembered */
-	void *image;        /* of the store, to be written */
+	void *image;        /* the store's, to be changed and written; NULL as head is */
 	struct tables t;
 	uint8_t *was_true; /* of each module; then of each output */
 	int store_dir;     /* borrowed */

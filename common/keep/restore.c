@@ -148,11 +148,11 @@ static int put_back(struct restoring *s, int kept, int live, dir_row row, uint32
 
 	if (file->kind != KEPT_SYMLINK) {
 		before(s, row, !*s->k->manifest.dirs[d].path, file->name, kept);
-		r = link_file(&from, live, file->name);
+		r = link_file(&from, live, file->name, NULL);
 		/* a link to what is gone; nothing else is there that was missing before */
 		if (r == -EEXIST && kept_is_target(file) && is_symlink(live, file->name) &&
 			unlinkat(live, file->name, 0) == 0)
-			r = link_file(&from, live, file->name);
+			r = link_file(&from, live, file->name, NULL);
 		return r == -EEXIST ? 0 : MIN(r, 0);
 	}
 	n = readlinkat(kept, file->name, target, sizeof(target) - 1);

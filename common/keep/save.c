@@ -2,16 +2,21 @@
 /*
  * The tree is made under another name and renamed when it is whole and stamped. A killed save
  * leaves that other name, which is nobody else's; the next one removes it.
+ *
+ * One thread reads directories, another makes them again, each whole and in that order: file systems
+ * have one journal, and with two threads that link Btrfs takes longer than with one.
  */
 
 #include <fcntl.h>
 #include <dirent.h>
 #include <limits.h>
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <sys/syscall.h>
 #include <time.h>
 
+#include "base/arena.h"
 #include "base/pool.h"
 #include "engine/publish.h"
 #include "keep/link.h"
@@ -22,44 +27,110 @@
 
 #define DEPTH_MAX 40
 #define KEPT_DIR_MODE 0755u /* whoever may write to the kernel's directories: not to the kept ones */
-#define THREADS 2u /* more wait for the file system's journal */
 #define ENTRIES_SIZE ((size_t)32 << 10)
+
+/* A directory, the kernel's own or one below. */
+struct place {
+	const char *path; /* "" for the kernel's own */
+	const struct place *up;
+	dev_t dev;
+	ino_t ino;
+	mode_t mode;
+	bool by_link; /* it, or one above it, is a symbolic link that leads out of the tree */
+	struct item *items;
+	size_t n;
+	struct place *next;
+};
+
+struct places {
+	struct place *first, **end;
+};
+
+struct item {
+	struct kept_file file;
+	const char *target; /* of a symbolic link that is copied */
+};
+
+struct failure {
+	int err;
+	char *path; /* what it is about; owned */
+};
 
 struct saving {
 	struct keep *k;
 	int src, dst; /* the kernel's directory and what it becomes */
-	struct buf manifest;
-	struct buf queue; /* struct visit: all directories; a round is those of one depth */
-	size_t end;       /* of this round */
-	_Atomic size_t next;
-	struct refresh refresh;
 	char store[STORE_NAME_MAX + 1];
-	uint64_t modules;
-	struct saver *savers;
-};
-
-struct visit {
-	char *path; /* owned */
-	size_t parent;
-	dev_t dev;
-	ino_t ino;
-};
-
-/* What a thread has at hand. */
-struct saver {
-	struct saving *s;
-	size_t at; /* the directory's place in the queue */
-	const char *dir;
-	dir_row row;
-	int src_fd, dst_fd;
-	struct buf manifest, found; /* struct visit: for the next round */
+	atomic_bool stop;
+	/* the reader's: */
+	struct place *top;
+	struct arena arena; /* of places and items */
+	struct refresh refresh;
 	char *entries;
+	struct buf items; /* struct item: of one directory */
+	struct failure cannot_read;
+	/* from the reader to the writer: */
+	pthread_mutex_t lock;
+	pthread_cond_t changed;
+	struct places queue;
+	bool closed;
+	/* the writer's: */
+	struct buf manifest;
 	uint64_t modules;
-	int err;
-	char *bad; /* what err is about */
+	struct failure cannot_write;
 };
 
-/* --- links --- */
+static int save_failed(struct saving *s, struct failure *f, int err, const char *dir,
+	const char *name)
+{
+	s->stop = true;
+	f->err = err;
+	if (asprintf(&f->path, "/%s/%s%s%s", s->k->dir, dir, *dir && *name ? "/" : "", name) < 0)
+		f->path = NULL;
+	return err;
+}
+
+static void places_add(struct places *all, struct place *p)
+{
+	p->next = NULL;
+	if (!all->first)
+		all->end = &all->first;
+	*all->end = p;
+	all->end = &p->next;
+}
+
+/* --- from one thread to the other --- */
+
+static void queue_put(struct saving *s, struct place *p)
+{
+	pthread_mutex_lock(&s->lock);
+	places_add(&s->queue, p);
+	pthread_cond_signal(&s->changed);
+	pthread_mutex_unlock(&s->lock);
+}
+
+static void queue_close(struct saving *s)
+{
+	pthread_mutex_lock(&s->lock);
+	s->closed = true;
+	pthread_cond_signal(&s->changed);
+	pthread_mutex_unlock(&s->lock);
+}
+
+/* All that is there, as a list; NULL: nothing will come any more. */
+static struct place *queue_take(struct saving *s)
+{
+	struct place *p;
+
+	pthread_mutex_lock(&s->lock);
+	while (!s->queue.first && !s->closed)
+		pthread_cond_wait(&s->changed, &s->lock);
+	p = s->queue.first;
+	s->queue.first = NULL;
+	pthread_mutex_unlock(&s->lock);
+	return p;
+}
+
+/* --- reading --- */
 
 /* Does a link in a directory this deep lead to a place in the same tree, as text? */
 static bool stays_inside(const char *dir, const char *target)
@@ -84,230 +155,293 @@ static bool stays_inside(const char *dir, const char *target)
 	return true;
 }
 
-static int copy_symlink(struct saver *v, const char *name, const char *target)
-{
-	struct kept_file f = {.name = name, .kind = KEPT_SYMLINK};
-	struct stat st;
-
-	if (symlinkat(target, v->dst_fd, name) < 0 ||
-		fstatat(v->dst_fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
-		return neg_errno();
-	f.ino = st.st_ino;
-	manifest_add_file(&v->manifest, &f);
-	return 0;
-}
-
-static int link_regular(struct saver *v, const char *name, const char *path, bool target,
-	const struct stat *st)
-{
-	struct link_source from = {.root = v->s->k->root, .dirfd = v->src_fd, .name = name,
-		.path = path, .follow = target};
-	struct kept_file f = {.name = name, .ino = st->st_ino, .src_ino = st->st_ino,
-		.kind = target ? KEPT_TARGET_LINKED : KEPT_LINKED};
-	struct stat copy;
-	int r;
-
-	refresh_before(&v->s->refresh, v->row, !*v->dir, name, st, false);
-	r = link_file(&from, v->dst_fd, name);
-	if (r == -ENOENT)
-		return 0; /* gone since it was listed */
-	if (r < 0)
-		return r;
-	if (r == LINK_COPIED) {
-		if (fstatat(v->dst_fd, name, &copy, AT_SYMLINK_NOFOLLOW) < 0)
-			return neg_errno();
-		f.ino = copy.st_ino;
-		f.src_ctime = timespec_ns(st->st_ctim);
-		f.kind = target ? KEPT_TARGET_COPIED : KEPT_COPIED;
-	}
-	v->modules += is_module(name);
-	manifest_add_file(&v->manifest, &f);
-	return 0;
-}
-
-/* --- directories --- */
-
 /* Directories by links can be in a circle. */
-static bool is_loop(const struct saver *v, const struct stat *st)
+static bool is_loop(const struct place *at, const struct stat *st)
 {
-	const struct visit *all = vec_data(&v->s->queue, struct visit);
 	unsigned depth = 0;
 
-	for (size_t at = v->at;; at = all[at].parent) {
-		if ((all[at].dev == st->st_dev && all[at].ino == st->st_ino) || ++depth > DEPTH_MAX)
+	for (; at; at = at->up)
+		if ((at->dev == st->st_dev && at->ino == st->st_ino) || ++depth > DEPTH_MAX)
 			return true;
-		if (at == 0)
-			return false;
-	}
+	return false;
 }
 
-static int add_subdir(struct saver *v, const char *name, const struct stat *st)
+static struct place *new_place(struct saving *s, const struct place *up, const char *name,
+	const struct stat *st)
 {
-	struct visit *to;
-	char *path = NULL;
+	size_t above = up ? strlen(up->path) : 0, len = above + (above != 0) + strlen(name);
+	struct place *p = arena_alloc(&s->arena, sizeof(*p));
+	char *path = arena_alloc(&s->arena, len + 1);
 
-	if (is_loop(v, st))
+	if (!p || !path)
+		return NULL;
+	snprintf(path, len + 1, "%s%s%s", up ? up->path : "", above ? "/" : "", name);
+	*p = (struct place){.path = path, .up = up, .dev = st->st_dev, .ino = st->st_ino,
+		.mode = st->st_mode & KEPT_DIR_MODE, .by_link = up && up->by_link};
+	return p;
+}
+
+static int add_subdir(struct saving *s, const struct place *at, const char *name,
+	const struct stat *st, bool by_link, struct places *subs)
+{
+	struct place *p;
+
+	if (is_loop(at, st))
 		return 0;
-	if (mkdirat(v->dst_fd, name, st->st_mode & KEPT_DIR_MODE) < 0)
-		return neg_errno();
-	if (asprintf(&path, "%s%s%s", v->dir, *v->dir ? "/" : "", name) < 0)
+	p = new_place(s, at, name, st);
+	if (!p)
 		return -ENOMEM;
-	to = vec_push(&v->found, struct visit);
-	if (!to) {
-		free(path);
-		return -ENOMEM;
-	}
-	*to = (struct visit){.path = path, .parent = v->at, .dev = st->st_dev, .ino = st->st_ino};
+	p->by_link |= by_link;
+	places_add(subs, p);
 	return 0;
 }
 
-static int save_link(struct saver *v, const char *name)
+static int add_item(struct saving *s, const char *name, const struct stat *st, char kind,
+	const char *target)
+{
+	struct item *i = vec_push(&s->items, struct item);
+
+	if (!i)
+		return -ENOMEM;
+	*i = (struct item){
+		.file = {.name = arena_strdup(&s->arena, name, strlen(name)), .kind = kind,
+			.src_ino = st->st_ino, .src_ctime = timespec_ns(st->st_ctim)},
+		.target = target ? arena_strdup(&s->arena, target, strlen(target)) : NULL};
+	return i->file.name && (!target || i->target) ? 0 : -ENOMEM;
+}
+
+static int read_symlink(struct saving *s, const struct place *at, int fd, const char *name,
+	struct places *subs, dir_row row)
 {
 	_cleanup_(buf_done) struct buf path = {0};
 	char target[PATH_MAX];
-	struct stat st;
-	ssize_t n = readlinkat(v->src_fd, name, target, sizeof(target) - 1);
+	struct stat st = {0};
+	ssize_t n = readlinkat(fd, name, target, sizeof(target) - 1);
 	int r;
 
 	if (n < 0)
 		return errno == ENOENT ? 0 : neg_errno();
 	target[n] = '\0';
-	buf_printf(&path, "%s/%s%s%s", v->s->k->dir, v->dir, *v->dir ? "/" : "", name);
+	buf_printf(&path, "%s/%s%s%s", s->k->dir, at->path, *at->path ? "/" : "", name);
 	if (path.err)
 		return path.err;
-	r = root_stat(v->s->k->root, path.data, &st);
+	r = root_stat(s->k->root, path.data, &st);
 	/* the sources of the kernel are not its modules */
-	if (r < 0 || stays_inside(v->dir, target) || str_eq(name, "build") || str_eq(name, "source"))
-		return copy_symlink(v, name, target);
+	if (r < 0 || stays_inside(at->path, target) || str_eq(name, "build") || str_eq(name, "source"))
+		return add_item(s, name, &st, KEPT_SYMLINK, target);
 	if (S_ISDIR(st.st_mode))
-		return add_subdir(v, name, &st);
-	return S_ISREG(st.st_mode) ? link_regular(v, name, path.data, true, &st) : 0;
+		return add_subdir(s, at, name, &st, true, subs);
+	if (!S_ISREG(st.st_mode))
+		return 0;
+	refresh_before(&s->refresh, row, !*at->path, name, &st, false);
+	return add_item(s, name, &st, KEPT_TARGET_LINKED, NULL);
 }
 
-static int save_entry(struct saver *v, const char *name)
+static int read_entry(struct saving *s, const struct place *at, int fd, const char *name,
+	struct places *subs, dir_row row)
 {
 	struct stat st;
 
 	if (str_eq(name, ".") || str_eq(name, "..") || strstr(name, PUBLISH_SUFFIX))
 		return 0;
-	if (fstatat(v->src_fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+	if (fstatat(fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
 		return errno == ENOENT ? 0 : neg_errno();
-	if (S_ISREG(st.st_mode))
-		return link_regular(v, name, NULL, false, &st);
 	if (S_ISDIR(st.st_mode))
-		return add_subdir(v, name, &st);
-	return S_ISLNK(st.st_mode) ? save_link(v, name) : 0;
-}
-
-static int save_failed(struct saver *v, int err, const char *name)
-{
-	if (asprintf(&v->bad, "/%s/%s%s%s", v->s->k->dir, v->dir, *v->dir ? "/" : "", name) < 0)
-		v->bad = NULL;
-	return err;
+		return add_subdir(s, at, name, &st, false, subs);
+	if (S_ISLNK(st.st_mode))
+		return read_symlink(s, at, fd, name, subs, row);
+	if (!S_ISREG(st.st_mode))
+		return 0;
+	refresh_before(&s->refresh, row, !*at->path, name, &st, false);
+	return add_item(s, name, &st, KEPT_LINKED, NULL);
 }
 
 /* Without a DIR for each of a thousand directories. */
-static int save_entries(struct saver *v)
+static int read_entries(struct saving *s, const struct place *at, int fd, struct places *subs)
 {
+	dir_row row = refresh_dir(&s->refresh, at->path);
+
 	for (;;) {
-		long n = syscall(SYS_getdents64, v->src_fd, v->entries, ENTRIES_SIZE);
+		long n = syscall(SYS_getdents64, fd, s->entries, ENTRIES_SIZE);
 
 		if (n <= 0)
-			return n < 0 ? save_failed(v, neg_errno(), "") : 0;
-		for (long at = 0; at < n;) {
-			const struct dirent64 *e = (const void *)(v->entries + at);
-			int r = save_entry(v, e->d_name);
+			return n < 0 ? save_failed(s, &s->cannot_read, neg_errno(), at->path, "") : 0;
+		for (long o = 0; o < n;) {
+			const struct dirent64 *e = (const void *)(s->entries + o);
+			int r = read_entry(s, at, fd, e->d_name, subs, row);
 
 			if (r < 0)
-				return save_failed(v, r, e->d_name);
-			at += e->d_reclen;
+				return save_failed(s, &s->cannot_read, r, at->path, e->d_name);
+			o += e->d_reclen;
 		}
 	}
 }
 
-static int save_dir(struct saver *v)
+static int open_place(const struct saving *s, const struct place *at)
 {
-	const struct keep *k = v->s->k;
-	const char *at = *v->dir ? v->dir : ".";
 	_cleanup_(buf_done) struct buf path = {0};
-	_cleanup_(closep) int dst = openat(v->s->dst, at, O_RDONLY | O_DIRECTORY | O_CLOEXEC), src = -1;
 
-	if (dst < 0)
-		return save_failed(v, neg_errno(), "");
-	buf_printf(&path, "%s/%s", k->dir, v->dir);
-	if (path.err)
-		return path.err;
-	src = k->root->host ? openat(v->s->src, at, O_RDONLY | O_DIRECTORY | O_CLOEXEC) :
-			      root_openat(k->root, path.data, O_RDONLY | O_DIRECTORY, 0);
-	if (src < 0)
-		return save_failed(v, k->root->host ? neg_errno() : src, "");
-	v->src_fd = src;
-	v->dst_fd = dst;
-	v->row = refresh_dir(&v->s->refresh, v->dir);
-	manifest_add_dir(&v->manifest, v->dir);
-	return save_entries(v);
+	if (!at->by_link)
+		return fs_open_plain(s->src, *at->path ? at->path : ".", O_RDONLY | O_DIRECTORY);
+	buf_printf(&path, "%s/%s", s->k->dir, at->path);
+	return path.err ? path.err : root_openat(s->k->root, path.data, O_RDONLY | O_DIRECTORY, 0);
 }
 
+static int read_items(struct saving *s, struct place *at, struct places *subs)
+{
+	_cleanup_(closep) int fd = open_place(s, at);
+	int r;
+
+	if (fd < 0)
+		return save_failed(s, &s->cannot_read, fd, at->path, "");
+	s->items.len = 0;
+	r = read_entries(s, at, fd, subs);
+	if (r < 0)
+		return r;
+	at->n = vec_len(&s->items, struct item);
+	if (at->n == 0)
+		return 0;
+	at->items = arena_alloc(&s->arena, s->items.len);
+	if (!at->items)
+		return save_failed(s, &s->cannot_read, -ENOMEM, at->path, "");
+	memcpy(at->items, s->items.data, s->items.len);
+	return 0;
+}
+
+static void read_place(struct saving *s, struct place *at)
+{
+	struct places subs = {0};
+
+	if (s->stop || read_items(s, at, &subs) < 0)
+		return;
+	queue_put(s, at);
+	for (struct place *p = subs.first, *next; p; p = next) {
+		next = p->next; /* in the queue it has another one */
+		read_place(s, p);
+	}
+}
+
+/* --- writing --- */
+
+struct making {
+	struct saving *s;
+	const struct place *at;
+	int src, dst; /* this directory, and what it becomes */
+};
+
+static int make_link(const struct making *m, struct item *i)
+{
+	const struct keep *k = m->s->k;
+	_cleanup_(buf_done) struct buf path = {0};
+	bool target = i->file.kind == KEPT_TARGET_LINKED;
+	struct link_source from = {.root = k->root, .dirfd = m->src, .name = i->file.name,
+		.follow = target};
+	ino_t copy;
+	int r;
+
+	if (target) {
+		buf_printf(&path, "%s/%s%s%s", k->dir, m->at->path, *m->at->path ? "/" : "", i->file.name);
+		if (path.err)
+			return path.err;
+		from.path = path.data;
+	}
+	r = link_file(&from, m->dst, i->file.name, &copy);
+	if (r == LINK_COPIED) {
+		i->file.ino = copy;
+		i->file.kind = target ? KEPT_TARGET_COPIED : KEPT_COPIED;
+		return 0;
+	}
+	i->file.ino = i->file.src_ino;
+	i->file.src_ctime = 0;
+	return r;
+}
+
+static int make_symlink(const struct making *m, struct item *i)
+{
+	struct stat st;
+
+	if (symlinkat(i->target, m->dst, i->file.name) < 0 ||
+		fstatat(m->dst, i->file.name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return neg_errno();
+	i->file = (struct kept_file){.name = i->file.name, .kind = KEPT_SYMLINK, .ino = st.st_ino};
+	return 0;
+}
+
+static int make_item(const struct making *m, struct item *i)
+{
+	int r = i->target ? make_symlink(m, i) : make_link(m, i);
+
+	if (r == -ENOENT && !i->target)
+		return 0; /* gone since it was read */
+	if (r < 0)
+		return r;
+	m->s->modules += !i->target && is_module(i->file.name);
+	manifest_add_file(&m->s->manifest, &i->file);
+	return m->s->manifest.err;
+}
+
+static int make_dir(struct saving *s, const char *path, mode_t mode)
+{
+	int fd;
+
+	if (*path && mkdirat(s->dst, path, mode) < 0)
+		return neg_errno();
+	fd = openat(s->dst, *path ? path : ".", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	return fd < 0 ? neg_errno() : fd;
+}
+
+static void make_place(struct saving *s, const struct place *at)
+{
+	_cleanup_(closep) int src = open_place(s, at);
+	_cleanup_(closep) int dst = src < 0 ? src : make_dir(s, at->path, at->mode);
+	struct making m = {.s = s, .at = at, .src = src, .dst = dst};
+
+	if (dst < 0) {
+		save_failed(s, &s->cannot_write, dst, at->path, "");
+		return;
+	}
+	manifest_add_dir(&s->manifest, at->path);
+	for (size_t i = 0; i < at->n && !s->stop; i++) {
+		int r = make_item(&m, &at->items[i]);
+
+		if (r < 0)
+			save_failed(s, &s->cannot_write, r, at->path, at->items[i].file.name);
+	}
+}
+
+static void write_places(struct saving *s)
+{
+	for (const struct place *p; (p = queue_take(s));)
+		for (; p && !s->stop; p = p->next)
+			make_place(s, p);
+}
+
+/* --- both --- */
+
+/* The reader never waits for the writer, which comes afterwards where there is no second thread. */
 static void save_worker(void *arg, unsigned i)
 {
 	struct saving *s = arg;
-	struct saver *v = &s->savers[i];
 
-	while (!v->err && (v->at = atomic_fetch_add(&s->next, 1)) < s->end) {
-		v->dir = vec_data(&s->queue, struct visit)[v->at].path;
-		v->err = save_dir(v);
+	if (i == 0) {
+		read_place(s, s->top);
+		queue_close(s);
+	} else {
+		write_places(s);
 	}
-	if (!v->err)
-		v->err = v->manifest.err ? v->manifest.err : v->found.err;
-}
-
-/* What the threads of a round found, behind what is known; parents stay in front. */
-static int take_round(struct saving *s)
-{
-	int r = 0;
-
-	for (unsigned i = 0; i < THREADS; i++) {
-		struct saver *v = &s->savers[i];
-
-		buf_add(&s->manifest, v->manifest.data, v->manifest.len);
-		buf_add(&s->queue, v->found.data, v->found.len);
-		if (!s->queue.err)
-			v->found.len = 0;
-		v->manifest.len = 0;
-		s->modules += v->modules;
-		v->modules = 0;
-		if (v->err && r == 0) {
-			r = v->err;
-			if (v->bad)
-				keep_fail(s->k, r, "%s", v->bad);
-		}
-	}
-	return r ? r : s->manifest.err ? s->manifest.err : s->queue.err;
 }
 
 static int save_tree(struct saving *s, const struct stat *top)
 {
-	struct visit *first = vec_push(&s->queue, struct visit);
-	int r = 0;
+	const struct failure *f;
 
-	s->savers = calloc(THREADS, sizeof(*s->savers));
-	if (!first || !s->savers)
+	s->entries = malloc(ENTRIES_SIZE);
+	s->top = new_place(s, NULL, "", top);
+	if (!s->entries || !s->top)
 		return -ENOMEM;
-	*first = (struct visit){.path = strdup(""), .dev = top->st_dev, .ino = top->st_ino};
-	if (!first->path)
-		return -ENOMEM;
-	for (unsigned i = 0; i < THREADS; i++) {
-		s->savers[i] = (struct saver){.s = s, .entries = malloc(ENTRIES_SIZE)};
-		if (!s->savers[i].entries)
-			return -ENOMEM;
-	}
-	while (r == 0 && s->end < vec_len(&s->queue, struct visit)) {
-		s->next = s->end;
-		s->end = vec_len(&s->queue, struct visit);
-		pool_run(MIN(THREADS, (unsigned)(s->end - s->next)), save_worker, s);
-		r = take_round(s);
-	}
-	return r;
+	pool_run(2, save_worker, s);
+	f = s->cannot_read.err ? &s->cannot_read : &s->cannot_write;
+	return f->err && f->path ? keep_fail(s->k, f->err, "%s", f->path) : f->err;
 }
 
 /* --- the tree as a whole --- */
@@ -375,27 +509,17 @@ static void keep_facts(const struct keep *k, int kept, const char *store)
 	struct link_source from = {.root = k->root, .dirfd = k->store_dir, .name = store};
 
 	if (k->store_dir >= 0)
-		link_file(&from, kept, "facts");
-}
-
-static void visits_done(struct buf *visits)
-{
-	for (size_t i = 0; i < vec_len(visits, struct visit); i++)
-		free(vec_data(visits, struct visit)[i].path);
-	buf_done(visits);
+		link_file(&from, kept, "facts", NULL);
 }
 
 static void saving_done(struct saving *s)
 {
-	for (unsigned i = 0; s->savers && i < THREADS; i++) {
-		visits_done(&s->savers[i].found);
-		buf_done(&s->savers[i].manifest);
-		free(s->savers[i].entries);
-		free(s->savers[i].bad);
-	}
-	free(s->savers);
-	visits_done(&s->queue);
+	arena_done(&s->arena);
+	free(s->entries);
+	buf_done(&s->items);
+	free(s->cannot_read.path);
 	buf_done(&s->manifest);
+	free(s->cannot_write.path);
 	refresh_close(&s->refresh);
 	closep(&s->src);
 	closep(&s->dst);
@@ -404,6 +528,7 @@ static void saving_done(struct saving *s)
 static int save_new(struct keep *k, const char *cause)
 {
 	_cleanup_(saving_done) struct saving s = {.k = k, .src = -1, .dst = -1,
+		.lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER,
 		.refresh = {.store_dir = -1}};
 	_cleanup_(closep) int new_dir = -1;
 	struct links links;

@@ -188,18 +188,18 @@ static void links(void **state)
 	struct stat a, b;
 
 	assert_int_equal(root_open(&root, s->path), 0);
-	assert_int_equal(link_file(&from, s->fd, "b"), -ENOENT);
+	assert_int_equal(link_file(&from, s->fd, "b", NULL), -ENOENT);
 	put(s, "a", "bytes");
-	assert_int_equal(link_file(&from, s->fd, "b"), 0);
+	assert_int_equal(link_file(&from, s->fd, "b", NULL), 0);
 	assert_int_equal(fstatat(s->fd, "a", &a, 0), 0);
 	assert_int_equal(fstatat(s->fd, "b", &b, 0), 0);
 	assert_true(a.st_ino == b.st_ino && b.st_nlink == 2);
-	assert_int_equal(link_file(&from, s->fd, "b"), -EEXIST);
+	assert_int_equal(link_file(&from, s->fd, "b", NULL), -EEXIST);
 	/* a link is followed only if that is meant, and within the root */
 	assert_int_equal(symlinkat("/a", s->fd, "l"), 0);
 	from.name = from.path = "l";
 	from.follow = true;
-	assert_int_equal(link_file(&from, s->fd, "c"), 0);
+	assert_int_equal(link_file(&from, s->fd, "c", NULL), 0);
 	assert_int_equal(fstatat(s->fd, "c", &b, AT_SYMLINK_NOFOLLOW), 0);
 	assert_true(a.st_ino == b.st_ino);
 	root_done(&root);

@@ -37,6 +37,19 @@ static int list_add(char ***list, size_t *n, const char *word)
 	return 0;
 }
 
+/* How many copies the C library makes of what a '{' or '+' repeats. */
+static unsigned long copies_at(const char *pattern, const char *p)
+{
+	unsigned long first, last;
+	char *end;
+
+	if (*p == '+') /* of a repetition: of a character one more does not matter */
+		return p > pattern && strchr(")}+*?", p[-1]) ? 2 : 1;
+	first = strtoul(p + 1, &end, 10);
+	last = *end == ',' ? strtoul(end + 1, NULL, 10) : 0;
+	return MAX(MAX(first, last), 1ul);
+}
+
 /*
  * Can a pattern be compiled within bounds? The C library takes a stack's depth for each
  * parenthesis, and memory for what repetitions within each other make of it.
@@ -47,12 +60,8 @@ static bool is_bounded(const char *pattern)
 
 	if (strlen(pattern) > DEPMODD_PATTERN_MAX)
 		return false;
-	for (const char *p = strchr(pattern, '{'); p; p = strchr(p + 1, '{')) {
-		char *end;
-		unsigned long first = strtoul(p + 1, &end, 10);
-		unsigned long last = *end == ',' ? strtoul(end + 1, NULL, 10) : 0;
-
-		copies *= MAX(MAX(first, last), 1ul);
+	for (const char *p = pattern; (p = strpbrk(p, "{+")); p++) {
+		copies *= copies_at(pattern, p);
 		if (copies > DEPMODD_REPEAT_MAX)
 			return false;
 	}

@@ -23,8 +23,8 @@ struct depmodd {
 #define SEARCH_EXTERNAL "external"
 
 /*
- * A pattern for kernels has at most so many bytes, and its repetitions {m,n} make at most so many
- * copies of something: beyond that the C library's regcomp() ends the program.
+ * A pattern for kernels has at most so many bytes, and its repetitions {m,n} and + make at most so
+ * many copies of something: beyond that the C library's regcomp() ends the program.
  */
 #define DEPMODD_PATTERN_MAX 1024u
 #define DEPMODD_REPEAT_MAX 1000u

@@ -86,6 +86,10 @@ static void patterns_beyond_measure(void **state)
 	parsed("external 6{1,4}.{1,250} /a\nexternal ((6{1,250}){1,4}) /b\n", "external=/a /b|", "");
 	parsed("external ((((6{1,255}){1,255}){1,255}){1,255}) /a\n", "", "1 external|");
 	parsed("override x 6{1001} a\noverride x 6{2,501}.{2} a\n", "", "1 override|2 override|");
+	parsed("external ^6+[.]+(.+)+ /a\nexternal 6++++++++++ /b\n", "external=/a /b|", "");
+	parsed("external 6+++++++++++ /a\nexternal 6+*+?+*+?+*+?+*+?+*+?+ /a\n", "",
+		"1 external|2 external|");
+	parsed("override x ((((((((((6+)+)+)+)+)+)+)+)+)+)+ a\n", "", "1 override|");
 	strcpy(deep, "override x ");
 	memset(deep + strlen(deep), '(', 200000);
 	strcat(deep, " a\nsearch b\n");

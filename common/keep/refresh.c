@@ -146,24 +146,25 @@ struct finishing {
 	const char *dir;
 	_Atomic uint32_t next;
 	_Atomic unsigned moved;
-	atomic_bool waited;
+	bool waited;
+	atomic_bool unsettled; /* some changed so lately that another change could have the same ctime */
 };
 
-/* Most were linked a while ago; whoever meets the first that was not waits for all. */
-static bool must_wait(struct finishing *f, const struct stat *st)
+/* True if that is done; otherwise it is to be tried when the clock has moved on. */
+static bool settle(struct finishing *f, struct stamp *stamp, const struct stat *st)
 {
-	if (f->waited || timespec_ns(st->st_ctim) < scan_racy_limit())
+	if (!f->waited && timespec_ns(st->st_ctim) >= scan_racy_limit()) {
+		f->unsettled = true;
 		return false;
-	await_tick();
-	f->waited = true;
+	}
+	f->moved += move_stamp(stamp, st);
 	return true;
 }
 
-static unsigned move_dir(struct finishing *f, dir_row d)
+static void settle_dir(struct finishing *f, dir_row d)
 {
 	struct refresh *r = f->r;
 	_cleanup_(closep) int fd = -1;
-	unsigned moved = 0;
 
 	for (mod_row m = r->t.dirs[d].first; m < r->t.dirs[d + 1].first; m++) {
 		struct stat st;
@@ -173,41 +174,43 @@ static unsigned move_dir(struct finishing *f, dir_row d)
 		if (fd < 0)
 			fd = open_dir(r, f->root, f->dir, d);
 		if (fd < 0)
-			return moved;
-		if (stat_row(r, f->root, f->dir, fd, m, &st) < 0 ||
-			(must_wait(f, &st) && stat_row(r, f->root, f->dir, fd, m, &st) < 0))
-			continue;
-		moved += move_stamp(&r->t.mods[m].stamp, &st);
+			return;
+		if (stat_row(r, f->root, f->dir, fd, m, &st) < 0 || settle(f, &r->t.mods[m].stamp, &st))
+			r->was_true[m] = false;
 	}
-	return moved;
 }
 
-static void move_worker(void *arg, unsigned i)
+static void settle_worker(void *arg, unsigned i)
 {
 	struct finishing *f = arg;
 	dir_row d;
 
 	(void)i;
 	while ((d = atomic_fetch_add(&f->next, 1)) < f->r->t.n.dirs)
-		f->moved += move_dir(f, d);
+		settle_dir(f, d);
 }
 
-static unsigned move_outputs(struct finishing *f)
+static void settle_outputs(struct finishing *f)
 {
 	struct refresh *r = f->r;
 	_cleanup_(closep) int fd = root_openat(f->root, f->dir, O_PATH | O_DIRECTORY, 0);
 	struct store_head *h = r->image;
-	unsigned moved = 0;
 	struct stat st;
 
 	for (unsigned i = 0; fd >= 0 && i < OUT_MAX; i++) {
-		if (!r->was_true[r->t.n.mods + i] ||
-			fstatat(fd, output_names[i], &st, AT_SYMLINK_NOFOLLOW) < 0 ||
-			(must_wait(f, &st) && fstatat(fd, output_names[i], &st, AT_SYMLINK_NOFOLLOW) < 0))
-			continue;
-		moved += move_stamp(&h->outputs[i].stamp, &st);
+		uint8_t *was_true = &r->was_true[r->t.n.mods + i];
+
+		if (*was_true && (fstatat(fd, output_names[i], &st, AT_SYMLINK_NOFOLLOW) < 0 ||
+					 settle(f, &h->outputs[i].stamp, &st)))
+			*was_true = false;
 	}
-	return moved;
+}
+
+static void settle_all(struct finishing *f)
+{
+	f->next = 0;
+	pool_run(THREADS, settle_worker, f);
+	settle_outputs(f);
 }
 
 bool refresh_any(const struct refresh *r)
@@ -223,8 +226,12 @@ int refresh_finish(struct refresh *r, const struct root *root, const char *dir, 
 
 	if (to_dir < 0 || !refresh_any(r))
 		return 0;
-	pool_run(THREADS, move_worker, &f);
-	f.moved += move_outputs(&f);
+	settle_all(&f);
+	if (f.unsettled) {
+		await_tick();
+		f.waited = true;
+		settle_all(&f);
+	}
 	if (!f.moved && to_dir == r->store_dir)
 		return 0;
 	counts = r->t.n;

@@ -169,9 +169,9 @@ static int rename_all(const struct publish_options *o, struct published *p)
 
 /*
  * Tools compare module files with modules.dep by time: it must not be older than any, even
- * where its bytes do not change.
+ * where its bytes do not change. *ret_aged: it was.
  */
-static int age_dep(int dirfd, int64_t newest_module)
+static int age_dep(int dirfd, int64_t newest_module, bool *ret_aged)
 {
 	struct timespec t[2] = {{.tv_nsec = UTIME_OMIT}, {.tv_nsec = UTIME_NOW}};
 	struct timespec now;
@@ -179,7 +179,8 @@ static int age_dep(int dirfd, int64_t newest_module)
 
 	if (fstatat(dirfd, output_names[OUT_DEP], &st, AT_SYMLINK_NOFOLLOW) < 0)
 		return neg_errno();
-	if (timespec_ns(st.st_mtim) >= newest_module)
+	*ret_aged = timespec_ns(st.st_mtim) < newest_module;
+	if (!*ret_aged)
 		return 0;
 	clock_gettime(CLOCK_REALTIME, &now);
 	if (timespec_ns(now) < newest_module) {
@@ -193,15 +194,16 @@ static int age_dep(int dirfd, int64_t newest_module)
 
 int publish_age(int dirfd, int64_t newest_module, struct store_output *dep)
 {
+	bool aged = false;
 	struct stat st;
-	int r = age_dep(dirfd, newest_module);
+	int r = age_dep(dirfd, newest_module, &aged);
 
-	if (r == 0 && fstatat(dirfd, output_names[OUT_DEP], &st, AT_SYMLINK_NOFOLLOW) < 0)
-		r = neg_errno();
-	if (r < 0)
+	if (r < 0 || !aged)
 		return r;
+	if (fstatat(dirfd, output_names[OUT_DEP], &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return neg_errno();
 	dep->stamp = stamp_of(&st);
-	dep->racy = !fs_stats_trusted(dirfd) || stamp_racy(&dep->stamp, scan_racy_limit());
+	dep->racy = true; /* what was written in between has the new time, too: its bytes decide */
 	return 0;
 }
 
@@ -209,7 +211,7 @@ int publish_age(int dirfd, int64_t newest_module, struct store_output *dep)
  * Remember each index as we left it. Somebody may have replaced one since, depmod itself say:
  * then no stamp is kept, and the next run looks at its bytes.
  */
-static void take_stamps(const struct publisher *p, struct published *pub)
+static void take_stamps(const struct publisher *p, struct published *pub, bool dep_aged)
 {
 	bool trusted = fs_stats_trusted(p->o->dirfd);
 	int64_t now;
@@ -223,14 +225,15 @@ static void take_stamps(const struct publisher *p, struct published *pub)
 		if (fstatat(p->o->dirfd, output_names[i], &st, AT_SYMLINK_NOFOLLOW) < 0)
 			continue;
 		o->stamp = stamp_of(&st);
-		/* the rename gave it another ctime, and modules.dep may have a new mtime */
+		/* the rename gave it another ctime */
 		if (o->stamp.ino != ours->ino || o->stamp.size != ours->size ||
-			(o->stamp.mtime != ours->mtime && i != OUT_DEP))
+			(o->stamp.mtime != ours->mtime && !(i == OUT_DEP && dep_aged)))
 			o->stamp = (struct stamp){0};
 	}
 	now = scan_racy_limit();
 	for (unsigned i = 0; i < OUT_MAX; i++)
-		pub->outputs[i].racy = !trusted || stamp_racy(&pub->outputs[i].stamp, now);
+		pub->outputs[i].racy = !trusted || stamp_racy(&pub->outputs[i].stamp, now) ||
+				       (i == OUT_DEP && dep_aged); /* see publish_age() */
 }
 
 static void remove_temps(const struct publish_options *o, const struct published *p)
@@ -283,6 +286,7 @@ void publish_abort(struct publisher *p)
 
 int publish_commit(struct publisher *p, struct published *ret)
 {
+	bool dep_aged = false;
 	int r;
 
 	for (unsigned i = 0; i < OUT_MAX; i++)
@@ -293,9 +297,9 @@ int publish_commit(struct publisher *p, struct published *ret)
 	if (r < 0)
 		publish_abort(p);
 	if (r == 0)
-		r = age_dep(p->o->dirfd, p->o->newest_module);
+		r = age_dep(p->o->dirfd, p->o->newest_module, &dep_aged);
 	if (r == 0)
-		take_stamps(p, &p->pub);
+		take_stamps(p, &p->pub, dep_aged);
 	*ret = p->pub;
 	return r;
 }

@@ -3,6 +3,7 @@
 EXTRA_DIST += tests/fault
 
 TESTS += \
+	tests/fault/changes \
 	tests/fault/keep \
 	tests/fault/reports \
 	tests/fault/traced \

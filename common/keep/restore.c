@@ -138,28 +138,40 @@ static void before(struct restoring *s, dir_row row, bool is_top, const char *na
 		refresh_before(&s->refresh, row, is_top, name, &st, st.st_nlink == 1);
 }
 
+/* A second name for the link itself, by which clean knows it; where that cannot be, one like it. */
+static int put_back_symlink(int kept, int live, const char *name)
+{
+	char target[PATH_MAX];
+	ssize_t n;
+
+	if (linkat(kept, name, live, name, 0) == 0)
+		return 0;
+	if (errno != EXDEV && errno != EMLINK && errno != EPERM && errno != ENOTSUP)
+		return neg_errno();
+	n = readlinkat(kept, name, target, sizeof(target) - 1);
+	if (n < 0)
+		return neg_errno();
+	target[n] = '\0';
+	return symlinkat(target, live, name) < 0 ? neg_errno() : 0;
+}
+
 static int put_back(struct restoring *s, int kept, int live, dir_row row, uint32_t d, uint32_t f)
 {
 	const struct kept_file *file = &s->k->manifest.files[f];
 	struct link_source from = {.root = s->k->root, .dirfd = kept, .name = file->name};
-	char target[PATH_MAX];
-	ssize_t n;
 	int r;
 
-	if (file->kind != KEPT_SYMLINK) {
+	if (file->kind == KEPT_SYMLINK) {
+		r = put_back_symlink(kept, live, file->name);
+	} else {
 		before(s, row, !*s->k->manifest.dirs[d].path, file->name, kept);
 		r = link_file(&from, live, file->name, NULL);
 		/* a link to what is gone; nothing else is there that was missing before */
 		if (r == -EEXIST && kept_is_target(file) && is_symlink(live, file->name) &&
 			unlinkat(live, file->name, 0) == 0)
 			r = link_file(&from, live, file->name, NULL);
-		return r == -EEXIST ? 0 : MIN(r, 0);
 	}
-	n = readlinkat(kept, file->name, target, sizeof(target) - 1);
-	if (n < 0)
-		return neg_errno();
-	target[n] = '\0';
-	return symlinkat(target, live, file->name) < 0 && errno != EEXIST ? neg_errno() : 0;
+	return r == -EEXIST ? 0 : MIN(r, 0);
 }
 
 /*

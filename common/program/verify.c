@@ -165,9 +165,22 @@ static bool is_path_of(const struct asking *a, const char *path, mod_idx i)
 	return str_eq(path, want.data);
 }
 
+/* libkmod looks at each file, and where an absolute link leads to, on the host, whatever the root. */
+static bool can_be_reached(const struct asking *a, mod_idx i)
+{
+	_cleanup_(buf_done) struct buf path = {0};
+
+	if (a->t->root->host)
+		return true;
+	buf_printf(&path, "%s/", a->prefix);
+	tables_path(&a->u->t, a->u->r.row[i], &path);
+	buf_char(&path, '\0');
+	return !path.err && access(path.data, F_OK) == 0;
+}
+
 /*
- * libkmod looks for external modules on the host, whatever the root, finds no names beyond ASCII
- * in an index, and cannot tell a blank in a path from the end of it.
+ * libkmod looks for external modules on the host, too, finds no names beyond ASCII in an index, and
+ * cannot tell a blank in a path from the end of it.
  */
 static bool can_be_asked(const struct asking *a, mod_idx i)
 {
@@ -177,7 +190,7 @@ static bool can_be_asked(const struct asking *a, mod_idx i)
 
 	return (a->t->root->host || *dir != '/') && !strpbrk(dir, " \t") &&
 	       !strpbrk(str_of(t, m->file), " \t") && str_len(t, m->name) > 0 &&
-	       key_is_ascii(str_of(t, m->name), str_len(t, m->name));
+	       key_is_ascii(str_of(t, m->name), str_len(t, m->name)) && can_be_reached(a, i);
 }
 
 static void ask_module(struct asking *a, mod_idx i)
@@ -220,6 +233,20 @@ static void ask_module(struct asking *a, mod_idx i)
 	a->k->unref_module(mod);
 }
 
+/* Then libkmod finds that module, and looks no further for those that have it as an alias. */
+static bool is_module_name(const struct asking *a, const char *alias)
+{
+	for (mod_idx i = 0; i < a->u->r.n; i++) {
+		const char *name = str_of(&a->u->t, mod_of(a, i)->name), *s = alias;
+
+		while (*name && *name == (*s == '-' ? '_' : *s))
+			name++, s++;
+		if (!*name && !*s)
+			return true;
+	}
+	return false;
+}
+
 static void ask_lookup(struct asking *a, const char *alias, const char *name)
 {
 	struct kmod_list *list = NULL, *l;
@@ -233,7 +260,7 @@ static void ask_lookup(struct asking *a, const char *alias, const char *name)
 			a->k->unref_module(mod);
 		}
 	a->k->unref_list(list);
-	if (found)
+	if (found || is_module_name(a, alias))
 		return;
 	a->v->differences++;
 	message(a->m, "%s: libkmod does not find module %s for '%s'", a->t->kver, name, alias);

@@ -99,8 +99,6 @@ static void build_ids(void **state)
 	char id[BUILD_ID_HEX_MAX + 1];
 
 	(void)state;
-	if (*(const char *)&(uint32_t){1} != 1)
-		skip(); /* the notes are in the machine's byte order */
 	assert_int_equal(build_id(BYTES(XEN GNU("\x02") "\x01\xfe\0\0"), id), 0);
 	assert_string_equal(id, "01fe");
 	assert_int_equal(build_id(BYTES(GNU("\x04") "\x01\xfe\xab\0" XEN), id), 0);
@@ -207,7 +205,7 @@ static void links(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = {
+	struct CMUnitTest tests[] = {
 		cmocka_unit_test(manifest_as_written),
 		cmocka_unit_test(manifest_bad),
 		cmocka_unit_test(build_ids),
@@ -215,5 +213,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(links, scratch_make, scratch_remove),
 	};
 
+	if (__BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__)
+		LEAVE_OUT(tests, build_ids, "its notes are of a little-endian machine");
 	return RUN(tests);
 }

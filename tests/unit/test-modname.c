@@ -60,9 +60,6 @@ static void hashes(void **state)
 	};
 
 	(void)state;
-#if __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
-	skip(); /* the vectors are of a little-endian machine, and kmod's hash is the machine's own */
-#endif
 	for (size_t i = 0; i < ARRAY_SIZE(vectors); i++) {
 		size_t n = strlen(vectors[i].key);
 		char *key = exact(vectors[i].key, n);
@@ -146,7 +143,7 @@ static void ascii(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = {
+	struct CMUnitTest tests[] = {
 		cmocka_unit_test(module_files),
 		cmocka_unit_test(names),
 		cmocka_unit_test(hashes),
@@ -155,5 +152,7 @@ int main(void)
 		cmocka_unit_test(ascii),
 	};
 
+	if (__BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__)
+		LEAVE_OUT(tests, hashes, "its vectors are of a little-endian machine, as kmod's hash is of each");
 	return RUN(tests);
 }

@@ -20,6 +20,22 @@
 #define RUN(tests)                                                                       \
 	(cmocka_set_message_output(CM_OUTPUT_TAP), cmocka_run_group_tests(tests, NULL, NULL))
 
+/*
+ * Leave a test out of an array that is about to run, and say why. Not skip(): what cmocka 1.1.5 prints
+ * then is a failure in TAP.
+ */
+#define LEAVE_OUT(tests, function, reason)                                               \
+	leave_out(tests, sizeof(tests) / sizeof(*(tests)), #function, reason)
+
+static inline void leave_out(struct CMUnitTest *tests, size_t n, const char *name, const char *reason)
+{
+	for (size_t i = 0; i < n; i++)
+		if (strcmp(tests[i].name, name) == 0)
+			tests[i] = (struct CMUnitTest){.name = name};
+	printf("# left out: %s: %s\n", name, reason);
+	fflush(stdout);
+}
+
 /* A copy that ends where its memory ends: a sanitizer sees each byte that is read beyond. */
 static inline void *exact(const void *p, size_t n)
 {

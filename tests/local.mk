@@ -14,6 +14,13 @@ SANITIZED_TESTS = \
 	tests/system/keep/1-cases \
 	tests/system/keep/4-redirect
 
+# what the build of a package can run: it needs neither root nor a network, and no other package manager
+BUILD_TESTS = \
+	$(UNIT_TESTS) \
+	tests/fuzz/replay \
+	tests/cases/run \
+	tests/diff/synthetic
+
 TESTS = \
 	$(SANITIZED_TESTS) \
 	tests/cases/self-check \

@@ -14,6 +14,7 @@ SYSTEM = os.path.dirname(HERE)
 TOP = os.path.dirname(os.path.dirname(SYSTEM))
 sys.path[:0] = [os.path.join(TOP, 'tests/lib'), os.path.join(SYSTEM, 'dpkg')]
 
+import debs                         # noqa: E402
 from tap import Tap, skip_all       # noqa: E402
 
 tap = Tap()
@@ -28,14 +29,9 @@ def builddir():
     return os.path.dirname(os.environ['KMP_DEPMOD'])
 
 
-def environment(more=()):
-    """Without what make tells its children."""
-    return {**{k: v for k, v in os.environ.items() if not k.startswith(('MAKE', 'MFLAGS', 'TESTS', 'TEST_'))}, **dict(more)}
-
-
 def run(*command, cwd=None, env=(), umask=0o022):
     """(status, output)"""
-    done = subprocess.run(command, cwd=cwd, env=environment(env), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+    done = subprocess.run(command, cwd=cwd, env={**debs.without_make(), **dict(env)}, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                           stderr=subprocess.STDOUT, text=True, errors='replace', check=False,
                           preexec_fn=lambda: os.umask(umask))
     return done.returncode, done.stdout
@@ -80,6 +76,13 @@ def digests(directory, ending):
                 with open(os.path.join(at, name), 'rb') as file:
                     found[name] = hashlib.sha256(file.read()).hexdigest()
     return found
+
+
+def passed_in_build(log, name):
+    """What a package's build says of the tests that it ran."""
+    with open(log, encoding='utf-8', errors='replace') as file:
+        counts = {key: int(number) for key, number in re.findall(r'^# (TOTAL|PASS|SKIP): +(\d+)$', file.read(), re.M)}
+    tap.ok(counts and counts['PASS'] + counts['SKIP'] == counts['TOTAL'] and counts['PASS'] > 300, f'{name}: {counts}')
 
 
 def scratch():

@@ -8,7 +8,9 @@ TESTS += \
 	tests/system/packaging/labels \
 	tests/system/packaging/unit
 if DPKG
-TESTS += tests/system/packaging/debian
+TESTS += \
+	tests/system/packaging/boot \
+	tests/system/packaging/debian
 endif
 if RPM
 TESTS += tests/system/packaging/rpm

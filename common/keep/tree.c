@@ -74,6 +74,20 @@ static int gone_or(int err)
 	return fs_err_is_files_own(err) ? LIVE_GONE : err;
 }
 
+/* A name of the kept file? On an overlay each file has the device of its layer, another than directories. */
+static bool is_kept(const struct keep *k, dev_t dev, uint32_t d, uint32_t f, const struct stat *st)
+{
+	const struct kept_file *file = &k->manifest.files[f];
+	_cleanup_(closep) int fd = -1;
+	struct stat kept;
+
+	if (st->st_ino != file->ino || st->st_dev == dev)
+		return st->st_ino == file->ino;
+	fd = keep_open_kept(k, k->manifest.dirs[d].path);
+	return fd >= 0 && fstatat(fd, file->name, &kept, AT_SYMLINK_NOFOLLOW) == 0 &&
+	       kept.st_dev == st->st_dev && kept.st_ino == st->st_ino;
+}
+
 int live_look(const struct keep *k, const char *dir, int fd, dev_t dev, uint32_t d,
 	uint32_t f, struct stat *ret_st)
 {
@@ -85,7 +99,7 @@ int live_look(const struct keep *k, const char *dir, int fd, dev_t dev, uint32_t
 		return gone_or(fd);
 	if (fstatat(fd, file->name, &st, AT_SYMLINK_NOFOLLOW) < 0)
 		return gone_or(neg_errno());
-	if (st.st_dev == dev && st.st_ino == file->ino) {
+	if (is_kept(k, dev, d, f, &st)) {
 		*ret_st = st;
 		return k->marks[k->manifest.n_dirs + f] == 'L' ? LIVE_OURS : LIVE_SAME;
 	}
@@ -102,7 +116,7 @@ int live_look(const struct keep *k, const char *dir, int fd, dev_t dev, uint32_t
 	if (kept_is_copy(file))
 		return st.st_ino == file->src_ino && timespec_ns(st.st_ctim) == file->src_ctime ?
 			       LIVE_SAME : LIVE_OTHER;
-	return st.st_dev == dev && st.st_ino == file->ino ? LIVE_SAME : LIVE_OTHER;
+	return is_kept(k, dev, d, f, &st) ? LIVE_SAME : LIVE_OTHER;
 }
 
 /* Those inside first; one that somebody uses stays. */

@@ -214,7 +214,7 @@ int publish_age(int dirfd, int64_t newest_module, struct store_output *dep)
 static void take_stamps(const struct publisher *p, struct published *pub, bool dep_aged)
 {
 	bool trusted = fs_stats_trusted(p->o->dirfd);
-	int64_t now;
+	int64_t now = scan_racy_limit();
 
 	for (unsigned i = 0; i < OUT_MAX; i++) {
 		struct store_output *o = &pub->outputs[i];
@@ -230,7 +230,6 @@ static void take_stamps(const struct publisher *p, struct published *pub, bool d
 			(o->stamp.mtime != ours->mtime && !(i == OUT_DEP && dep_aged)))
 			o->stamp = (struct stamp){0};
 	}
-	now = scan_racy_limit();
 	for (unsigned i = 0; i < OUT_MAX; i++)
 		pub->outputs[i].racy = !trusted || stamp_racy(&pub->outputs[i].stamp, now) ||
 				       (i == OUT_DEP && dep_aged); /* see publish_age() */

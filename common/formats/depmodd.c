@@ -40,13 +40,16 @@ static int list_add(char ***list, size_t *n, const char *word)
 /* How many copies the C library makes of what a '{' or '+' repeats. */
 static unsigned long copies_at(const char *pattern, const char *p)
 {
+	const unsigned long too_many = DEPMODD_REPEAT_MAX + 1;
 	unsigned long first, last;
 	char *end;
 
 	if (*p == '+') /* of a repetition: of a character one more does not matter */
 		return p > pattern && strchr(")}+*?", p[-1]) ? 2 : 1;
-	first = strtoul(p + 1, &end, 10);
-	last = *end == ',' ? strtoul(end + 1, NULL, 10) : 0;
+	first = MIN(strtoul(p + 1, &end, 10), too_many);
+	last = first;
+	if (end[0] == ',')
+		last = end[1] == '}' ? first + 1 : MIN(strtoul(end + 1, NULL, 10), too_many);
 	return MAX(MAX(first, last), 1ul);
 }
 

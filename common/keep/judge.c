@@ -111,10 +111,10 @@ static int judge_file(struct keep *k, struct judging *j, int fd, dev_t dev, cons
 	if (path.err)
 		return path.err;
 	fd_kept = fs_open_plain(k->kept_fd, path.data, O_PATH);
-	if (fd_kept < 0 || fstat(fd_kept, &kept) < 0)
-		return fd_kept < 0 ? fd_kept : neg_errno();
-	/* one that is not what was kept says nothing of it */
-	if (kept.st_size != st.st_size || kept.st_ino != file->ino)
+	if (fd_kept < 0 && !fs_err_is_files_own(fd_kept))
+		return fd_kept;
+	/* one that is not what was kept, or is not there, says nothing of it */
+	if (fd_kept < 0 || fstat(fd_kept, &kept) < 0 || kept.st_size != st.st_size || kept.st_ino != file->ino)
 		j->differs = true;
 	else
 		buf_add(&j->pairs, p, sizeof(*p));
@@ -193,9 +193,12 @@ static int find_others(const struct keep *k, struct judging *j)
 	_cleanup_(buf_done) struct buf ours = {0};
 	int r;
 
-	for (uint32_t f = 0; f < m->n_files; f++)
+	for (uint32_t f = 0; f < m->n_files; f++) {
+		const struct kept_file *file = &m->files[f];
+
 		if (k->marks[m->n_dirs + f] == 'L')
-			buf_add(&ours, &m->files[f].ino, sizeof(uint64_t));
+			buf_add(&ours, kept_is_copy(file) ? &file->src_ino : &file->ino, sizeof(uint64_t));
+	}
 	if (ours.len)
 		qsort(ours.data, vec_len(&ours, uint64_t), sizeof(uint64_t), compare_inodes);
 	r = ours.err ? ours.err : find_module(k, "kernel", &ours, 0);

@@ -366,6 +366,21 @@ int keep_write_marks(struct keep *k)
 	return r < 0 ? keep_fail(k, r, "/%s/" KEPT_DIR "/marks", k->modules) : 0;
 }
 
+int keep_write_manifest(struct keep *k)
+{
+	const struct manifest *m = &k->manifest;
+	_cleanup_(buf_done) struct buf text = {0};
+	int r;
+
+	for (uint32_t d = 0; d < m->n_dirs; d++) {
+		manifest_add_dir(&text, m->dirs[d].path);
+		for (uint32_t f = m->dirs[d].first; f < m->dirs[d + 1].first; f++)
+			manifest_add_file(&text, &m->files[f]);
+	}
+	r = text.err ? text.err : keep_write_file(k->kept_fd, "files", text.data, text.len, k->sync);
+	return r < 0 ? keep_fail(k, r, "/%s/" KEPT_DIR "/files", k->modules) : 0;
+}
+
 int keep_write_state(struct keep *k)
 {
 	_cleanup_(buf_done) struct buf text = {0};

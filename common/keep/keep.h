@@ -78,6 +78,8 @@ bool keep_is_current(const struct keep *k);
 /* Read manifest and marks. 0 or -errno. */
 int keep_load(struct keep *k);
 int keep_write_marks(struct keep *k);
+/* After a change of what it says of a file. */
+int keep_write_manifest(struct keep *k);
 int keep_write_state(struct keep *k);
 
 /* For the files of this folder: note a reason and return err. */
@@ -123,6 +125,7 @@ int keep_judge(struct keep *k, enum keep_case *ret);
 struct keep_restored {
 	enum keep_case found;
 	unsigned linked;  /* modules and lists put back now */
+	unsigned missing; /* those that are wanted, but gone from the kept tree, too */
 	bool is_news;     /* the last restore found something else, or there was none */
 	bool dropped;     /* the kept tree went: it is not needed */
 	bool needs_index; /* the engine has to look at the running kernel */

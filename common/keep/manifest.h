@@ -25,8 +25,9 @@ enum kept_kind {
 struct kept_file {
 	const char *name; /* borrowed from the text */
 	uint64_t ino;     /* of the kept one */
+	/* of a copy: what it was made of; of one that restore put back: that one. Links move their ctime. */
 	uint64_t src_ino;
-	int64_t src_ctime; /* ns; of copies: that of a hard link moves */
+	int64_t src_ctime; /* ns */
 	char kind;
 };
 

@@ -146,14 +146,16 @@ struct finishing {
 	const char *dir;
 	_Atomic uint32_t next;
 	_Atomic unsigned moved;
-	bool waited;
 	atomic_bool unsettled; /* some changed so lately that another change could have the same ctime */
 };
 
-/* True if that is done; otherwise it is to be tried when the clock has moved on. */
-static bool settle(struct finishing *f, struct stamp *stamp, const struct stat *st)
+/*
+ * limit: of the clock, before st was asked for. True if that is done; otherwise it is to be tried when
+ * the clock has moved on.
+ */
+static bool settle(struct finishing *f, struct stamp *stamp, const struct stat *st, int64_t limit)
 {
-	if (!f->waited && timespec_ns(st->st_ctim) >= scan_racy_limit()) {
+	if (timespec_ns(st->st_ctim) >= limit) {
 		f->unsettled = true;
 		return false;
 	}
@@ -167,6 +169,7 @@ static void settle_dir(struct finishing *f, dir_row d)
 	_cleanup_(closep) int fd = -1;
 
 	for (mod_row m = r->t.dirs[d].first; m < r->t.dirs[d + 1].first; m++) {
+		int64_t limit = scan_racy_limit();
 		struct stat st;
 
 		if (!r->was_true[m])
@@ -175,7 +178,8 @@ static void settle_dir(struct finishing *f, dir_row d)
 			fd = open_dir(r, f->root, f->dir, d);
 		if (fd < 0)
 			return;
-		if (stat_row(r, f->root, f->dir, fd, m, &st) < 0 || settle(f, &r->t.mods[m].stamp, &st))
+		if (stat_row(r, f->root, f->dir, fd, m, &st) < 0 ||
+			settle(f, &r->t.mods[m].stamp, &st, limit))
 			r->was_true[m] = false;
 	}
 }
@@ -199,9 +203,10 @@ static void settle_outputs(struct finishing *f)
 
 	for (unsigned i = 0; fd >= 0 && i < OUT_MAX; i++) {
 		uint8_t *was_true = &r->was_true[r->t.n.mods + i];
+		int64_t limit = scan_racy_limit();
 
 		if (*was_true && (fstatat(fd, output_names[i], &st, AT_SYMLINK_NOFOLLOW) < 0 ||
-					 settle(f, &h->outputs[i].stamp, &st)))
+					 settle(f, &h->outputs[i].stamp, &st, limit)))
 			*was_true = false;
 	}
 }
@@ -229,7 +234,6 @@ int refresh_finish(struct refresh *r, const struct root *root, const char *dir, 
 	settle_all(&f);
 	if (f.unsettled) {
 		await_tick();
-		f.waited = true;
 		settle_all(&f);
 	}
 	if (!f.moved && to_dir == r->store_dir)

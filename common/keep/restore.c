@@ -25,7 +25,8 @@ struct restoring {
 	struct refresh refresh;
 	dev_t dev;
 	bool in_tree; /* put back the kernel's own, too */
-	unsigned linked;
+	unsigned linked, missing;
+	atomic_bool copied; /* the manifest says another thing than its file */
 };
 
 /* --- what is there already --- */
@@ -152,12 +153,27 @@ static int put_back_symlink(int kept, int live, const char *name)
 	if (n < 0)
 		return neg_errno();
 	target[n] = '\0';
-	return symlinkat(target, live, name) < 0 ? neg_errno() : 0;
+	return symlinkat(target, live, name) < 0 ? neg_errno() : LINK_COPIED;
+}
+
+/* A copy is known by its inode and ctime. */
+static int note_copy(struct restoring *s, int live, struct kept_file *file)
+{
+	struct stat st;
+
+	if (fstatat(live, file->name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return neg_errno();
+	file->src_ino = st.st_ino;
+	file->src_ctime = timespec_ns(st.st_ctim);
+	if (file->kind != KEPT_SYMLINK)
+		file->kind = kept_is_target(file) ? KEPT_TARGET_COPIED : KEPT_COPIED;
+	s->copied = true;
+	return 0;
 }
 
 static int put_back(struct restoring *s, int kept, int live, dir_row row, uint32_t d, uint32_t f)
 {
-	const struct kept_file *file = &s->k->manifest.files[f];
+	struct kept_file *file = &s->k->manifest.files[f];
 	struct link_source from = {.root = s->k->root, .dirfd = kept, .name = file->name};
 	int r;
 
@@ -171,6 +187,8 @@ static int put_back(struct restoring *s, int kept, int live, dir_row row, uint32
 			unlinkat(live, file->name, 0) == 0)
 			r = link_file(&from, live, file->name, NULL);
 	}
+	if (r == LINK_COPIED)
+		r = note_copy(s, live, file);
 	return r == -EEXIST ? 0 : MIN(r, 0);
 }
 
@@ -200,16 +218,22 @@ static bool is_blocked(const struct keep *k, const char *below)
 	return true;
 }
 
-/* Is the kept file the one that was kept? One that somebody put in its place is not put back. */
-static bool is_as_kept(struct keep *k, int kept, uint32_t d, uint32_t f)
+/* Is the kept file the one that was kept? One that somebody put in its place, or took away, is not put back. */
+static bool is_as_kept(struct restoring *s, int kept, uint32_t d, uint32_t f)
 {
+	struct keep *k = s->k;
 	const struct kept_file *file = &k->manifest.files[f];
 	struct stat st;
+	const char *below = k->manifest.dirs[d].path;
 
-	if (kept < 0 || fstatat(kept, file->name, &st, AT_SYMLINK_NOFOLLOW) < 0 || st.st_ino == file->ino)
-		return true; /* what is missing fails when it is put back */
-	keep_strange(k, "/%s/" KEPT_DIR "/lib/modules/%s/%s/%s", k->modules, k->stamp.kver,
-		k->manifest.dirs[d].path, file->name);
+	if (kept < 0 || fstatat(kept, file->name, &st, AT_SYMLINK_NOFOLLOW) < 0) {
+		s->missing++;
+		return false;
+	}
+	if (st.st_ino == file->ino)
+		return true;
+	keep_strange(k, "/%s/" KEPT_DIR "/lib/modules/%s/%s%s%s", k->modules, k->stamp.kver, below,
+		*below ? "/" : "", file->name);
 	return false;
 }
 
@@ -238,7 +262,7 @@ static int mark_missing_of(struct restoring *s, uint32_t d)
 		any = true;
 		if (kept < 0)
 			kept = keep_open_kept(k, below);
-		if (blocked || !is_as_kept(k, kept, d, f))
+		if (blocked || !is_as_kept(s, kept, d, f))
 			continue;
 		*mark = 'L';
 		s->linked++;
@@ -357,6 +381,8 @@ static int link_dirs(struct restoring *s)
 	if (r < 0)
 		return r;
 	pool_run(THREADS, link_worker, &l);
+	if (s->copied && l.err == 0)
+		l.err = keep_write_manifest(s->k);
 	return l.err < 0 ? keep_fail(s->k, l.err, "/%s/%s", s->k->dir, s->k->manifest.dirs[l.bad].path) : 0;
 }
 
@@ -440,6 +466,7 @@ static int act(struct restoring *s, struct keep_restored *ret)
 	if (r == 0)
 		r = link_all(s);
 	ret->linked = s->linked;
+	ret->missing = s->missing;
 	ret->needs_index = s->linked > 0;
 	return r;
 }

@@ -19,6 +19,7 @@
 #include "base/arena.h"
 #include "base/pool.h"
 #include "engine/publish.h"
+#include "engine/scan.h"
 #include "keep/link.h"
 #include "keep/loaded.h"
 #include "keep/refresh.h"
@@ -35,6 +36,7 @@ struct place {
 	const struct place *up;
 	dev_t dev;
 	ino_t ino;
+	int64_t ctime;
 	mode_t mode;
 	bool by_link; /* it, or one above it, is a symbolic link that leads out of the tree */
 	struct item *items;
@@ -59,6 +61,7 @@ struct failure {
 struct saving {
 	struct keep *k;
 	int src, dst; /* the kernel's directory and what it becomes */
+	int64_t started; /* a directory that is younger may have changed since */
 	char store[STORE_NAME_MAX + 1];
 	atomic_bool stop;
 	/* the reader's: */
@@ -84,7 +87,7 @@ static int save_failed(struct saving *s, struct failure *f, int err, const char 
 {
 	s->stop = true;
 	f->err = err;
-	if (asprintf(&f->path, "/%s/%s%s%s", s->k->dir, dir, *dir && *name ? "/" : "", name) < 0)
+	if (asprintf(&f->path, "/%s%s%s%s%s", s->k->dir, *dir ? "/" : "", dir, *name ? "/" : "", name) < 0)
 		f->path = NULL;
 	return err;
 }
@@ -177,7 +180,7 @@ static struct place *new_place(struct saving *s, const struct place *up, const c
 		return NULL;
 	snprintf(path, len + 1, "%s%s%s", up ? up->path : "", above ? "/" : "", name);
 	*p = (struct place){.path = path, .up = up, .dev = st->st_dev, .ino = st->st_ino,
-		.mode = st->st_mode & KEPT_DIR_MODE, .by_link = up && up->by_link};
+		.ctime = timespec_ns(st->st_ctim), .mode = st->st_mode & KEPT_DIR_MODE, .by_link = up && up->by_link};
 	return p;
 }
 
@@ -292,6 +295,8 @@ static int read_items(struct saving *s, struct place *at, struct places *subs)
 	_cleanup_(closep) int fd = open_place(s, at);
 	int r;
 
+	if (fd == -ENOENT && *at->path)
+		return fd; /* gone since it was listed */
 	if (fd < 0)
 		return save_failed(s, &s->cannot_read, fd, at->path, "");
 	s->items.len = 0;
@@ -329,6 +334,19 @@ struct making {
 	int src, dst; /* this directory, and what it becomes */
 };
 
+/* The name that was read may be another file's by now. -ENOENT: one that is not kept. */
+static int look_again(const struct making *m, struct item *i)
+{
+	struct stat st;
+
+	if (fstatat(m->dst, i->file.name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return neg_errno();
+	i->file.ino = st.st_ino;
+	if (S_ISREG(st.st_mode))
+		return 0;
+	return unlinkat(m->dst, i->file.name, 0) < 0 ? neg_errno() : -ENOENT;
+}
+
 static int make_link(const struct making *m, struct item *i)
 {
 	const struct keep *k = m->s->k;
@@ -353,7 +371,7 @@ static int make_link(const struct making *m, struct item *i)
 	}
 	i->file.ino = i->file.src_ino;
 	i->file.src_ctime = 0;
-	return r;
+	return r == 0 && target ? look_again(m, i) : r;
 }
 
 static int make_symlink(const struct making *m, struct item *i)
@@ -367,19 +385,6 @@ static int make_symlink(const struct making *m, struct item *i)
 	return 0;
 }
 
-static int make_item(const struct making *m, struct item *i)
-{
-	int r = i->target ? make_symlink(m, i) : make_link(m, i);
-
-	if (r == -ENOENT && !i->target)
-		return 0; /* gone since it was read */
-	if (r < 0)
-		return r;
-	m->s->modules += !i->target && is_module(i->file.name);
-	manifest_add_file(&m->s->manifest, &i->file);
-	return m->s->manifest.err;
-}
-
 static int make_dir(struct saving *s, const char *path, mode_t mode)
 {
 	int fd;
@@ -390,22 +395,66 @@ static int make_dir(struct saving *s, const char *path, mode_t mode)
 	return fd < 0 ? neg_errno() : fd;
 }
 
+/* Is what was read of the directory still so? A file that came since has changed its ctime. */
+static bool is_as_read(const struct making *m)
+{
+	struct stat st;
+
+	return m->at->ctime < m->s->started && fstat(m->src, &st) == 0 &&
+	       timespec_ns(st.st_ctim) == m->at->ctime;
+}
+
+/* 0 or -errno; *ret_bad: what that is about. Items that are gone since they were read lose their names. */
+static int make_items(const struct making *m, const char **ret_bad)
+{
+	for (size_t n = 0; n < m->at->n; n++) {
+		struct item *i = &m->at->items[n];
+		int r = i->target ? make_symlink(m, i) : make_link(m, i);
+
+		*ret_bad = i->file.name;
+		if (r < 0 && (r != -ENOENT || i->target))
+			return r;
+		if (r < 0)
+			i->file.name = NULL;
+	}
+	if (is_as_read(m))
+		return 0;
+	for (size_t n = 0; n < m->at->n; n++) {
+		struct item *i = &m->at->items[n];
+		int r = i->target || !i->file.name ? 0 : look_again(m, i);
+
+		*ret_bad = i->file.name;
+		if (r < 0 && r != -ENOENT)
+			return r;
+		if (r < 0)
+			i->file.name = NULL;
+	}
+	return 0;
+}
+
 static void make_place(struct saving *s, const struct place *at)
 {
 	_cleanup_(closep) int src = open_place(s, at);
 	_cleanup_(closep) int dst = src < 0 ? src : make_dir(s, at->path, at->mode);
 	struct making m = {.s = s, .at = at, .src = src, .dst = dst};
+	const char *bad = "";
+	int r;
 
-	if (dst < 0) {
-		save_failed(s, &s->cannot_write, dst, at->path, "");
+	if (src == -ENOENT && *at->path)
+		return; /* gone since it was read */
+	r = dst < 0 ? dst : make_items(&m, &bad);
+	if (r < 0) {
+		save_failed(s, &s->cannot_write, r, at->path, bad);
 		return;
 	}
 	manifest_add_dir(&s->manifest, at->path);
-	for (size_t i = 0; i < at->n && !s->stop; i++) {
-		int r = make_item(&m, &at->items[i]);
+	for (size_t n = 0; n < at->n; n++) {
+		const struct item *i = &at->items[n];
 
-		if (r < 0)
-			save_failed(s, &s->cannot_write, r, at->path, at->items[i].file.name);
+		if (!i->file.name)
+			continue;
+		s->modules += !i->target && is_module(i->file.name);
+		manifest_add_file(&s->manifest, &i->file);
 	}
 }
 
@@ -435,13 +484,16 @@ static int save_tree(struct saving *s, const struct stat *top)
 {
 	const struct failure *f;
 
+	s->started = scan_racy_limit();
 	s->entries = malloc(ENTRIES_SIZE);
 	s->top = new_place(s, NULL, "", top);
 	if (!s->entries || !s->top)
 		return -ENOMEM;
 	pool_run(2, save_worker, s);
 	f = s->cannot_read.err ? &s->cannot_read : &s->cannot_write;
-	return f->err && f->path ? keep_fail(s->k, f->err, "%s", f->path) : f->err;
+	if (f->err)
+		return f->path ? keep_fail(s->k, f->err, "%s", f->path) : f->err;
+	return s->manifest.err;
 }
 
 /* --- the tree as a whole --- */

@@ -113,9 +113,11 @@ int live_look(const struct keep *k, const char *dir, int fd, dev_t dev, uint32_t
 			return gone_or(r);
 	}
 	*ret_st = st;
-	if (kept_is_copy(file))
-		return st.st_ino == file->src_ino && timespec_ns(st.st_ctim) == file->src_ctime ?
-			       LIVE_SAME : LIVE_OTHER;
+	if (kept_is_copy(file) || file->kind == KEPT_SYMLINK) {
+		if (st.st_ino != file->src_ino || timespec_ns(st.st_ctim) != file->src_ctime)
+			return LIVE_OTHER;
+		return k->marks[k->manifest.n_dirs + f] == 'L' ? LIVE_OURS : LIVE_SAME;
+	}
 	return is_kept(k, dev, d, f, &st) ? LIVE_SAME : LIVE_OTHER;
 }
 

@@ -36,7 +36,7 @@ void links_close(struct keep *k, struct links *l);
  */
 enum live {
 	LIVE_GONE,
-	LIVE_OURS,  /* a name of the kept file, put there by restore */
+	LIVE_OURS,  /* a name of the kept file, or a copy, put there by restore */
 	LIVE_SAME,  /* the file that was kept */
 	LIVE_OTHER, /* another file, perhaps with the same bytes */
 };

@@ -142,6 +142,9 @@ static int restore(struct keeping *k)
 		redirected = redirect_on(&redirect);
 	else
 		redirect_off(&redirect);
+	if (res.missing)
+		message(&k->m, "%s: %u files are not put back: they are missing in %s, too",
+			k->running.kver, res.missing, kept);
 	tell_case(k, &res, redirected);
 	return 0;
 }
@@ -303,6 +306,7 @@ int keep_run(const struct options *o)
 		message(&k.m, "'%s': %s", o->root ? o->root : "/", strerror(-r));
 		return EXIT_ERROR;
 	}
+	umask(022); /* whoever calls: directories are made that others must be able to enter */
 	k.keep.modules_fd = k.keep.kept_fd = -1;
 	r = conf_read(&k.root, &k.conf, messages_conf, &k.m);
 	if (r < 0)

@@ -89,6 +89,10 @@ static void patterns_beyond_measure(void **state)
 	parsed("external ^6+[.]+(.+)+ /a\nexternal 6++++++++++ /b\n", "external=/a /b|", "");
 	parsed("external 6+++++++++++ /a\nexternal 6+*+?+*+?+*+?+*+?+*+?+ /a\n", "",
 		"1 external|2 external|");
+	parsed("external (((6{1,}){1,}){1,}){1,} /a\n", "external=/a|", "");
+	parsed("override x ((((((((((6{1,}){1,}){1,}){1,}){1,}){1,}){1,}){1,}){1,}){1,} a\n"
+	       "override x (a){2}[{9223372036854775808]((((b{100}){100}){100}){100}) a\n",
+		"", "1 override|2 override|");
 	parsed("override x ((((((((((6+)+)+)+)+)+)+)+)+)+)+ a\n", "", "1 override|");
 	strcpy(deep, "override x ");
 	memset(deep + strlen(deep), '(', 200000);

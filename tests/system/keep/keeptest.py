@@ -19,6 +19,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 TESTS = os.path.dirname(os.path.dirname(HERE))
 sys.path.insert(0, os.path.join(TESTS, 'lib'))
 
+import faults                                       # noqa: E402,F401
 import mkmodule                                     # noqa: E402
 import traced                                       # noqa: E402
 from expected import MODULE, Expected               # noqa: E402

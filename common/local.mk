@@ -78,6 +78,8 @@ common_libkmpdepmod_a_SOURCES = \
 	common/keep/clean.c \
 	common/keep/conf.c \
 	common/keep/conf.h \
+	common/keep/copy.c \
+	common/keep/copy.h \
 	common/keep/judge.c \
 	common/keep/keep.c \
 	common/keep/keep.h \

@@ -4,7 +4,7 @@
  * refresh.h: keep remembered facts true while hard links are made and removed, which moves the
  * ctime of a file though no byte of it changes.
  *
- * Under the lock: open, tell of each file just before a link of it is made or removed, finish.
+ * Under the lock: open, tell of each file before a link of it is made or removed, finish.
  * Several threads may tell at once, each of other directories.
  * A file that was not as remembered then stays in doubt; so does one that changed in another
  * way meanwhile.

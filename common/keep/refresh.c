@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * The new stats are taken when the clock that stamps files has moved on: a later change then
- * cannot have the same ctime.
+ * The new stats are taken when the clock that stamps files has moved on: a later change
+ * then cannot have the same ctime.
  */
 
 #include <fcntl.h>
@@ -15,6 +15,8 @@
 #include "keep/refresh.h"
 
 #define THREADS 2u
+#define AWAIT_STEP_NS 500000
+#define AWAIT_MAX 200u /* steps */
 
 int refresh_open(int store_dir, const char *name, struct refresh *ret)
 {
@@ -29,12 +31,14 @@ int refresh_open(int store_dir, const char *name, struct refresh *ret)
 		return err < 0 ? err : 0;
 	r.was_true = calloc((size_t)r.store.t.n.mods + OUT_MAX, 1);
 	/* private: what is changed in it stays here until it is written */
-	if (!r.was_true || mprotect(r.store.map, r.store.len, PROT_READ | PROT_WRITE) < 0) {
+	if (!r.was_true ||
+		mprotect(r.store.map, r.store.len, PROT_READ | PROT_WRITE) < 0) {
 		refresh_close(&r);
 		return -ENOMEM;
 	}
 	r.image = r.store.map;
-	tables_place(&r.t, &r.store.head->counts, (char *)r.image + sizeof(struct store_head));
+	tables_place(
+		&r.t, &r.store.head->counts, (char *)r.image + sizeof(struct store_head));
 	*ret = r;
 	return 0;
 }
@@ -53,17 +57,21 @@ dir_row refresh_dir(const struct refresh *r, const char *path)
 
 static bool is_true(const struct stamp *then, const struct stamp *now, bool moved)
 {
-	return then->ino == now->ino && then->size == now->size && then->mtime == now->mtime &&
+	return then->ino == now->ino && then->size == now->size &&
+	       then->mtime == now->mtime &&
 	       (moved ? then->ctime <= now->ctime : then->ctime == now->ctime);
 }
 
-static void before_output(struct refresh *r, const char *file, const struct stamp *now, bool moved)
+static void before_output(
+	struct refresh *r, const char *file, const struct stamp *now, bool moved)
 {
 	const struct store_head *h = r->image;
 
 	for (unsigned i = 0; i < OUT_MAX; i++)
-		if (str_eq(file, output_names[i]) && h->valid_outputs && !h->outputs[i].racy)
-			r->was_true[r->t.n.mods + i] = is_true(&h->outputs[i].stamp, now, moved);
+		if (str_eq(file, output_names[i]) && h->valid_outputs &&
+			!h->outputs[i].racy)
+			r->was_true[r->t.n.mods + i] =
+				is_true(&h->outputs[i].stamp, now, moved);
 }
 
 void refresh_before(struct refresh *r, dir_row dir, bool is_top, const char *file,
@@ -82,8 +90,8 @@ void refresh_before(struct refresh *r, dir_row dir, bool is_top, const char *fil
 }
 
 /* Links may be absolute: they are followed within the root. */
-static int stat_row(const struct refresh *r, const struct root *root, const char *dir, int fd,
-	mod_row m, struct stat *st)
+static int stat_row(const struct refresh *r, const struct root *root, const char *dir,
+	int fd, mod_row m, struct stat *st)
 {
 	const struct mod *mod = &r->t.mods[m];
 	_cleanup_(buf_done) struct buf path = {0};
@@ -95,13 +103,16 @@ static int stat_row(const struct refresh *r, const struct root *root, const char
 	return path.err ? path.err : root_stat(root, path.data, st);
 }
 
-static int open_dir(const struct refresh *r, const struct root *root, const char *dir, dir_row d)
+static int open_dir(
+	const struct refresh *r, const struct root *root, const char *dir, dir_row d)
 {
 	const char *below = str_of(&r->t, r->t.dirs[d].path);
 	_cleanup_(buf_done) struct buf path = {0};
 
-	buf_printf(&path, "%s%s%s", *below == '/' ? "" : dir, *below == '/' ? "" : "/", below);
-	return path.err ? path.err : root_openat(root, path.data, O_PATH | O_DIRECTORY, 0);
+	buf_printf(&path, "%s%s%s", *below == '/' ? "" : dir, *below == '/' ? "" : "/",
+		below);
+	return path.err ? path.err
+			: root_openat(root, path.data, O_PATH | O_DIRECTORY, 0);
 }
 
 void refresh_before_links(struct refresh *r, const struct root *root, const char *dir)
@@ -112,7 +123,8 @@ void refresh_before_links(struct refresh *r, const struct root *root, const char
 		const struct mod *mod = &r->t.mods[m];
 		struct stamp now;
 
-		if (!(mod->flags & ROW_LINK) || (mod->flags & ROW_RACY) || r->was_true[m] ||
+		if (!(mod->flags & ROW_LINK) || (mod->flags & ROW_RACY) ||
+			r->was_true[m] ||
 			str_of(&r->t, r->t.dirs[mod->dir].path)[0] == '/' ||
 			stat_row(r, root, dir, -1, m, &st) < 0)
 			continue;
@@ -121,12 +133,15 @@ void refresh_before_links(struct refresh *r, const struct root *root, const char
 	}
 }
 
-static void await_tick(void)
+/*
+ * Until the clock that says what can change without a sign is beyond a ctime. It moves by
+ * ticks, behind the one that kernels since 6.13 stamp files with. A file system can have
+ * another clock, ahead for good.
+ */
+static void await_clock(int64_t ctime)
 {
-	int64_t now = scan_racy_limit();
-
-	while (scan_racy_limit() == now)
-		nanosleep(&(struct timespec){.tv_nsec = 500000}, NULL);
+	for (unsigned i = 0; i < AWAIT_MAX && scan_racy_limit() <= ctime; i++)
+		nanosleep(&(struct timespec){.tv_nsec = AWAIT_STEP_NS}, NULL);
 }
 
 /* True if it had to be moved. */
@@ -146,17 +161,24 @@ struct finishing {
 	const char *dir;
 	_Atomic uint32_t next;
 	_Atomic unsigned moved;
-	atomic_bool unsettled; /* some changed so lately that another change could have the same ctime */
+	/* of those that changed so lately that another change could have the same ctime;
+	 * or 0 */
+	_Atomic int64_t youngest;
 };
 
 /*
- * limit: of the clock, before st was asked for. True if that is done; otherwise it is to be tried when
- * the clock has moved on.
+ * limit: of the clock, before st was asked for. True if that is done; otherwise it is to
+ * be tried when the clock has moved on.
  */
-static bool settle(struct finishing *f, struct stamp *stamp, const struct stat *st, int64_t limit)
+static bool settle(
+	struct finishing *f, struct stamp *stamp, const struct stat *st, int64_t limit)
 {
-	if (timespec_ns(st->st_ctim) >= limit) {
-		f->unsettled = true;
+	int64_t ctime = timespec_ns(st->st_ctim), youngest = f->youngest;
+
+	if (ctime >= limit) {
+		while (ctime > youngest &&
+			!atomic_compare_exchange_weak(&f->youngest, &youngest, ctime))
+			;
 		return false;
 	}
 	f->moved += move_stamp(stamp, st);
@@ -205,8 +227,9 @@ static void settle_outputs(struct finishing *f)
 		uint8_t *was_true = &r->was_true[r->t.n.mods + i];
 		int64_t limit = scan_racy_limit();
 
-		if (*was_true && (fstatat(fd, output_names[i], &st, AT_SYMLINK_NOFOLLOW) < 0 ||
-					 settle(f, &h->outputs[i].stamp, &st, limit)))
+		if (*was_true &&
+			(fstatat(fd, output_names[i], &st, AT_SYMLINK_NOFOLLOW) < 0 ||
+				settle(f, &h->outputs[i].stamp, &st, limit)))
 			*was_true = false;
 	}
 }
@@ -223,8 +246,8 @@ bool refresh_any(const struct refresh *r)
 	return r->image && memchr(r->was_true, true, (size_t)r->t.n.mods + OUT_MAX);
 }
 
-int refresh_finish(struct refresh *r, const struct root *root, const char *dir, int to_dir,
-	const char *to_name)
+int refresh_finish(struct refresh *r, const struct root *root, const char *dir,
+	int to_dir, const char *to_name)
 {
 	struct finishing f = {.r = r, .root = root, .dir = dir};
 	struct counts counts;
@@ -232,8 +255,8 @@ int refresh_finish(struct refresh *r, const struct root *root, const char *dir, 
 	if (to_dir < 0 || !refresh_any(r))
 		return 0;
 	settle_all(&f);
-	if (f.unsettled) {
-		await_tick();
+	if (f.youngest) {
+		await_clock(f.youngest);
 		settle_all(&f);
 	}
 	if (!f.moved && to_dir == r->store_dir)

@@ -218,23 +218,28 @@ static bool is_blocked(const struct keep *k, const char *below)
 	return true;
 }
 
-/* Is the kept file the one that was kept? One that somebody put in its place, or took away, is not put back. */
-static bool is_as_kept(struct restoring *s, int kept, uint32_t d, uint32_t f)
+/*
+ * Is the kept file the one that was kept? 1, 0 or -errno. One that somebody put in its place, or took
+ * away, is not put back.
+ */
+static int is_as_kept(struct restoring *s, int kept, uint32_t d, uint32_t f)
 {
 	struct keep *k = s->k;
 	const struct kept_file *file = &k->manifest.files[f];
-	struct stat st;
 	const char *below = k->manifest.dirs[d].path;
+	struct stat st;
+	int r = kept < 0 ? kept :
+		fstatat(kept, file->name, &st, AT_SYMLINK_NOFOLLOW) < 0 ? neg_errno() : 0;
 
-	if (kept < 0 || fstatat(kept, file->name, &st, AT_SYMLINK_NOFOLLOW) < 0) {
+	if (r < 0) {
 		s->missing++;
-		return false;
+		return fs_err_is_files_own(r) ? 0 : r;
 	}
 	if (st.st_ino == file->ino)
-		return true;
+		return 1;
 	keep_strange(k, "/%s/" KEPT_DIR "/lib/modules/%s/%s%s%s", k->modules, k->stamp.kver, below,
 		*below ? "/" : "", file->name);
-	return false;
+	return 0;
 }
 
 /* First pass: mark what will be put back. */
@@ -262,7 +267,10 @@ static int mark_missing_of(struct restoring *s, uint32_t d)
 		any = true;
 		if (kept < 0)
 			kept = keep_open_kept(k, below);
-		if (blocked || !is_as_kept(s, kept, d, f))
+		how = blocked ? 0 : is_as_kept(s, kept, d, f);
+		if (how < 0)
+			return how;
+		if (!how)
 			continue;
 		*mark = 'L';
 		s->linked++;

@@ -207,45 +207,31 @@ static int drop_frame(struct keep *k)
 	return 0;
 }
 
-/*
- * Without its manifest all of it is removed already; with one that is torn, by a power loss before it
- * was on the disk, nobody can have added anything to it since. Positive: done.
- */
-static int drop_unfinished(struct keep *k)
+static int drop_whole(struct keep *k)
 {
-	_cleanup_(buf_done) struct buf text = {0};
-	struct manifest m;
-	int r = keep_read_file(k, "files", &text);
+	int r = 0;
 
-	if (r == -ENOENT) {
-		r = drop_frame(k);
-		return r < 0 ? r : 1;
-	}
-	if (r < 0)
-		return r;
-	r = manifest_parse(&text, &m);
-	manifest_done(&m);
-	if (r != -EBADMSG && *k->stamp.kver)
-		return r;
-	r = remove_tree(k->modules_fd, KEPT_DIR, 0);
-	return r < 0 ? r : 1;
-}
-
-int keep_drop(struct keep *k)
-{
-	int r = drop_unfinished(k);
-
-	if (r)
-		return MIN(r, 0);
-	r = keep_load(k);
-	if (r < 0)
-		return r;
 	if (renameat(k->kept_fd, "stamp", k->kept_fd, KEPT_STAMP_OLD) < 0 && errno != ENOENT)
 		r = neg_errno();
 	if (r == 0)
 		r = drop_tree(k);
-	if (r == 0)
+	return r == 0 ? drop_frame(k) : r;
+}
+
+/*
+ * Without its manifest all of it is removed already; with one that is torn nobody can have added anything
+ * to it since.
+ */
+int keep_drop(struct keep *k)
+{
+	int r = keep_load(k);
+
+	if (r == 0 && *k->stamp.kver)
+		r = drop_whole(k);
+	else if (r == KEEP_UNFINISHED)
 		r = drop_frame(k);
+	else if (r >= 0)
+		r = remove_tree(k->modules_fd, KEPT_DIR, 0);
 	return r < 0 ? keep_fail(k, r, "/%s/" KEPT_DIR, k->modules) : 0;
 }
 
@@ -316,31 +302,13 @@ static int clean_restored(struct keep *k, char **ret_needs_index)
 	return *ret_needs_index ? 0 : -ENOMEM;
 }
 
-/* 1, 0 or -errno: is it known what restore put back? Not where the tree was never finished, or is torn. */
-static int is_whole(const struct keep *k)
-{
-	_cleanup_(buf_done) struct buf text = {0};
-	struct manifest m;
-	int r = keep_read_file(k, "files", &text);
-
-	if (r == -ENOENT || !*k->stamp.kver)
-		return 0;
-	if (r < 0)
-		return r;
-	r = manifest_parse(&text, &m);
-	manifest_done(&m);
-	return r == 0 ? 1 : r == -EBADMSG ? 0 : r;
-}
-
 int keep_clean(struct keep *k, char **ret_needs_index)
 {
-	int r = is_whole(k);
+	int r = keep_load(k);
 
 	*ret_needs_index = NULL;
-	if (r > 0) {
-		r = keep_load(k);
-		if (r == 0)
-			r = clean_restored(k, ret_needs_index);
-	}
+	/* only then is it known what restore put back */
+	if (r == 0 && *k->stamp.kver)
+		r = clean_restored(k, ret_needs_index);
 	return r < 0 ? keep_fail(k, r, "/%s/%s", k->modules, k->stamp.kver) : keep_drop(k);
 }

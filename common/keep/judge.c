@@ -45,20 +45,27 @@ static int compare_fds(int a, int b, char *block)
 	}
 }
 
+static int open_kept(const struct keep *k, const struct pair *p, int flags)
+{
+	_cleanup_(buf_done) struct buf path = {0};
+
+	buf_printf(&path, "lib/modules/%s/%s/%s", k->stamp.kver, k->manifest.dirs[p->d].path,
+		k->manifest.files[p->f].name);
+	return path.err ? path.err : fs_open_plain(k->kept_fd, path.data, flags);
+}
+
 static int compare(const struct keep *k, const struct pair *p, char *block)
 {
-	const char *below = k->manifest.dirs[p->d].path, *name = k->manifest.files[p->f].name;
-	_cleanup_(buf_done) struct buf live = {0}, kept = {0};
+	_cleanup_(buf_done) struct buf live = {0};
 	_cleanup_(closep) int a = -1, b = -1;
 
-	buf_printf(&live, "%s/%s/%s", k->dir, below, name);
-	buf_printf(&kept, "lib/modules/%s/%s/%s", k->stamp.kver, below, name);
-	if (live.err || kept.err)
-		return -ENOMEM;
+	buf_printf(&live, "%s/%s/%s", k->dir, k->manifest.dirs[p->d].path, k->manifest.files[p->f].name);
+	if (live.err)
+		return live.err;
 	a = root_openat(k->root, live.data, O_RDONLY | O_NONBLOCK, 0);
 	if (a < 0)
 		return fs_err_is_files_own(a) ? 1 : a;
-	b = fs_open_plain(k->kept_fd, kept.data, O_RDONLY | O_NONBLOCK);
+	b = open_kept(k, p, O_RDONLY | O_NONBLOCK);
 	return b < 0 ? b : compare_fds(a, b, block);
 }
 
@@ -90,7 +97,6 @@ static int judge_file(struct keep *k, struct judging *j, int fd, dev_t dev, cons
 {
 	const struct kept_file *file = &k->manifest.files[p->f];
 	struct stat st, kept;
-	_cleanup_(buf_done) struct buf path = {0};
 	_cleanup_(closep) int fd_kept = -1;
 	int live;
 
@@ -107,10 +113,7 @@ static int judge_file(struct keep *k, struct judging *j, int fd, dev_t dev, cons
 	j->there = true;
 	if (live == LIVE_SAME)
 		return 0;
-	buf_printf(&path, "lib/modules/%s/%s/%s", k->stamp.kver, k->manifest.dirs[p->d].path, file->name);
-	if (path.err)
-		return path.err;
-	fd_kept = fs_open_plain(k->kept_fd, path.data, O_PATH);
+	fd_kept = open_kept(k, p, O_PATH);
 	if (fd_kept < 0 && !fs_err_is_files_own(fd_kept))
 		return fd_kept;
 	/* one that is not what was kept, or is not there, says nothing of it */
@@ -231,7 +234,7 @@ static int judge(struct keep *k, struct judging *j, enum keep_case *ret)
 int keep_judge(struct keep *k, enum keep_case *ret)
 {
 	struct judging j = {0};
-	int r = keep_load(k);
+	int r = keep_load_whole(k);
 
 	if (r == 0)
 		r = judge(k, &j, ret);

@@ -346,9 +346,13 @@ int keep_load(struct keep *k)
 	if (k->loaded)
 		return 0;
 	r = keep_read_file(k, "files", &text);
-	if (r == 0)
+	if (r == 0) {
+		manifest_done(&k->manifest);
 		r = manifest_parse(&text, &k->manifest);
+	}
 	buf_done(&text);
+	if (r == -ENOENT || r == -EBADMSG)
+		return r == -ENOENT ? KEEP_UNFINISHED : KEEP_TORN;
 	if (r < 0)
 		return keep_fail(k, r, "/%s/" KEPT_DIR "/files", k->modules);
 	r = load_marks(k);
@@ -356,6 +360,14 @@ int keep_load(struct keep *k)
 		return keep_fail(k, r, "/%s/" KEPT_DIR "/marks", k->modules);
 	k->loaded = true;
 	return 0;
+}
+
+int keep_load_whole(struct keep *k)
+{
+	int r = keep_load(k);
+
+	return r <= 0 ? r :
+		keep_fail(k, r == KEEP_TORN ? -EBADMSG : -ENOENT, "/%s/" KEPT_DIR "/files", k->modules);
 }
 
 int keep_write_marks(struct keep *k)

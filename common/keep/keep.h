@@ -75,8 +75,15 @@ void keep_done(struct keep *k);
 char *keep_path(const struct keep *k);
 /* Is there a kept tree, of the running kernel? */
 bool keep_is_current(const struct keep *k);
-/* Read manifest and marks. 0 or -errno. */
+enum {
+	KEEP_UNFINISHED = 1, /* there is no manifest: it was never finished, or is removed already, or no kernel's */
+	KEEP_TORN,           /* a power loss came before the manifest was on the disk */
+};
+
+/* Read manifest and marks. 0, one of the above, or -errno. */
 int keep_load(struct keep *k);
+/* The same, where neither can be. 0 or -errno. */
+int keep_load_whole(struct keep *k);
 int keep_write_marks(struct keep *k);
 /* After a change of what it says of a file. */
 int keep_write_manifest(struct keep *k);

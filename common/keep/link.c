@@ -131,7 +131,7 @@ int link_file(const struct link_source *src, int dstdir, const char *dst, ino_t 
 {
 	int r = hard_link(src, dstdir, dst);
 
-	if (r == -EXDEV || r == -EMLINK || r == -EPERM || r == -ENOTSUP)
+	if (link_is_refused(r))
 		return copy(src, dstdir, dst, ret_ino);
 	return r;
 }

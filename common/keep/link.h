@@ -12,6 +12,12 @@ struct link_source {
 	bool follow;      /* it is a symbolic link: its target is meant */
 };
 
+/* No hard link can be made of this file there, but a copy can. */
+static inline bool link_is_refused(int err)
+{
+	return err == -EXDEV || err == -EMLINK || err == -EPERM || err == -ENOTSUP;
+}
+
 enum {
 	LINK_COPIED = 1, /* no hard link could be made, but a copy with the same attributes */
 };

@@ -147,7 +147,7 @@ static int put_back_symlink(int kept, int live, const char *name)
 
 	if (linkat(kept, name, live, name, 0) == 0)
 		return 0;
-	if (errno != EXDEV && errno != EMLINK && errno != EPERM && errno != ENOTSUP)
+	if (!link_is_refused(neg_errno()))
 		return neg_errno();
 	n = readlinkat(kept, name, target, sizeof(target) - 1);
 	if (n < 0)

@@ -105,7 +105,7 @@ static int note_removed(struct keep *k, const struct changeset *removed)
 {
 	_cleanup_(buf_done) struct buf inodes = {0};
 	const struct manifest *m = &k->manifest;
-	int r = keep_load(k);
+	int r = keep_load_whole(k);
 
 	if (r < 0)
 		return r;

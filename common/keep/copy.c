@@ -272,10 +272,12 @@ static int read_entries(
 	for (;;) {
 		long n = syscall(SYS_getdents64, fd, c->entries, ENTRIES_SIZE);
 
-		if (n <= 0)
-			return n < 0 ? copy_failed(c, &c->cannot_read, neg_errno(),
-					       at->path, "")
-				     : 0;
+		/* one that was removed since it was opened has no entries any more */
+		if (n == 0 || (n < 0 && errno == ENOENT && *at->path))
+			return 0;
+		if (n < 0)
+			return copy_failed(
+				c, &c->cannot_read, neg_errno(), at->path, "");
 		for (long o = 0; o < n;) {
 			const struct dirent64 *e = (const void *)(c->entries + o);
 			int r = read_entry(c, at, fd, e->d_name, subs, row);

@@ -314,6 +314,16 @@ int fs_remove(int dirfd, const char *path, int flags)
 	return parent < 0 ? parent : unlinkat(parent, name, flags) < 0 ? neg_errno() : 0;
 }
 
+unsigned char fs_entry_type(int dirfd, const struct dirent *e)
+{
+	struct stat st;
+
+	if (e->d_type != DT_UNKNOWN)
+		return e->d_type;
+	return fstatat(dirfd, e->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0 ? DT_UNKNOWN :
+									  IFTODT(st.st_mode);
+}
+
 bool fs_is_own(const struct stat *st)
 {
 	return !(st->st_mode & 022) && (st->st_uid == geteuid() || st->st_uid == 0);

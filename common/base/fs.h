@@ -8,6 +8,7 @@
  * functions return a descriptor or 0, or a negative errno.
  */
 
+#include <dirent.h>
 #include <sys/stat.h>
 
 #include "base/buf.h"
@@ -42,6 +43,9 @@ int fs_open_plain(int dirfd, const char *path, int flags);
 int fs_open_parent(int dirfd, const char *path, const char **ret_name);
 /* unlinkat() there. 0 or -errno. */
 int fs_remove(int dirfd, const char *path, int flags);
+
+/* The type (DT_REG ...) of an entry of the directory dirfd, also where the file system keeps none there. */
+unsigned char fs_entry_type(int dirfd, const struct dirent *e);
 
 /* Could nobody but root and us have written it? */
 bool fs_is_own(const struct stat *st);

@@ -33,6 +33,30 @@ static void add_inodes(const struct keep *k, const struct changeset *list, struc
 	}
 }
 
+/*
+ * A file of another kernel, and the directories that it is in, up to that kernel's: a link may lead to any
+ * of them. kver begins that kernel's name in path; before: the path that was added last, or "".
+ */
+static void add_places(
+	const struct keep *k, const char *path, const char *kver, const char *before, struct buf *ret)
+{
+	_cleanup_(buf_done) struct buf place = {0};
+	size_t len = strlen(path), kernel = (size_t)(kver - path);
+
+	buf_printf(&place, "%s", path);
+	while (!place.err && len > kernel) {
+		struct stat st;
+
+		place.data[len] = '\0';
+		if (root_stat(k->root, place.data, &st) == 0)
+			buf_add(ret, &st, sizeof(st));
+		while (len > kernel && place.data[--len] != '/')
+			;
+		if (strncmp(before, path, len + 1) == 0)
+			return; /* this one and those above are there already */
+	}
+}
+
 static bool is_there(const struct keep *k, const char *path)
 {
 	_cleanup_(closep) int fd = root_openat(k->root, path, O_PATH | O_NOFOLLOW, 0);
@@ -58,14 +82,15 @@ static bool find_target(
 	}
 	while (!found && (e = readdir(d))) {
 		_cleanup_(buf_done) struct buf sub = {0};
+		unsigned char type = fs_entry_type(fd, e);
 		struct stat st;
 
 		if (e->d_name[0] == '.')
 			continue;
 		buf_printf(&sub, "%s%s%s", below, *below ? "/" : "", e->d_name);
-		if (e->d_type == DT_DIR && depth < DEPTH_MAX)
+		if (type == DT_DIR && depth < DEPTH_MAX)
 			found = !sub.err && find_target(k, sub.data, inodes, depth + 1);
-		else if (e->d_type == DT_LNK) {
+		else if (type == DT_LNK) {
 			path.len = strlen(k->dir);
 			buf_printf(&path, "/%s", sub.data);
 			found = !path.err && root_stat(k->root, path.data, &st) == 0 &&
@@ -79,10 +104,10 @@ static bool find_target(
 bool keep_is_touched(struct keep *k, const struct changeset *touched)
 {
 	_cleanup_(buf_done) struct buf others = {0};
+	const char *before = "";
 
 	for (const char *p = NULL; (p = changeset_next(touched, p));) {
 		const char *kver;
-		struct stat st;
 		size_t len;
 
 		if (changeset_kernel(p, &kver, &len) != 0)
@@ -90,8 +115,9 @@ bool keep_is_touched(struct keep *k, const struct changeset *touched)
 		if (len == strlen(k->running->kver) && memcmp(kver, k->running->kver, len) == 0) {
 			if (is_there(k, p))
 				return true;
-		} else if (root_stat(k->root, p, &st) == 0) {
-			buf_add(&others, &st, sizeof(st));
+		} else {
+			add_places(k, p, kver, before, &others);
+			before = p;
 		}
 	}
 	return others.len && find_target(k, "", &others, 0);

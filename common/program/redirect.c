@@ -11,16 +11,23 @@
 #include "config.h"
 
 #include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
 #include <spawn.h>
 #include <stdio.h>
 #include <sys/wait.h>
+#include <time.h>
 
 #include "program/messages.h"
 #include "program/redirect.h"
 
 #define HELPER LIBEXECDIR "/modprobe-kept"
 #define DROP_IN "kmp-depmod-keep.conf"
+#define RETIRED DROP_IN ".off"
 #define UDEVD "systemd-udevd.service"
+
+#define SYSTEMCTL_SECONDS 60
+#define OUTPUT_MAX ((size_t)64 << 10)
 
 extern char **environ;
 
@@ -65,6 +72,30 @@ static int write_line(const char *path, int flags, const char *text)
 
 /* --- systemctl --- */
 
+/* Up to its end. False if that takes too long: others wait for the lock. */
+static bool read_in_time(int fd, struct buf *to)
+{
+	struct pollfd p = {.fd = fd, .events = POLLIN};
+	time_t end = time(NULL) + SYSTEMCTL_SECONDS;
+
+	for (;;) {
+		time_t left = end - time(NULL);
+		int n = poll(&p, 1, left > 0 ? (int)left * 1000 : 0);
+		char block[4096];
+		ssize_t got;
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			return false;
+		got = read(fd, block, sizeof(block));
+		if (got <= 0)
+			return true;
+		if (to->len < OUTPUT_MAX)
+			buf_add(to, block, (size_t)got);
+	}
+}
+
 static int spawn_and_wait(char *const argv[], struct buf *output)
 {
 	posix_spawn_file_actions_t actions;
@@ -85,14 +116,18 @@ static int spawn_and_wait(char *const argv[], struct buf *output)
 		posix_spawn_file_actions_destroy(&actions);
 	}
 	close(ends[1]);
-	if (r == 0)
-		fs_read_all(ends[0], 65536, output);
+	if (r == 0 && !read_in_time(ends[0], output)) {
+		kill(pid, SIGKILL);
+		r = -ETIMEDOUT;
+	}
 	close(ends[0]);
-	if (r < 0)
+	if (r < 0 && r != -ETIMEDOUT)
 		return r;
 	while (waitpid(pid, &status, 0) < 0)
 		if (errno != EINTR)
 			return neg_errno();
+	if (r < 0)
+		return r;
 	return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }
 
@@ -133,6 +168,13 @@ static bool systemctl_do(const struct redirect *r, const char *verb, const char 
 			r->kver, verb, err, output.err || !*output.data ? "" : ": ",
 			output.err ? 0 : (int)strcspn(output.data, "\n"), output.err ? "" : output.data);
 	return false;
+}
+
+/* The restart is not waited for: udevd's workers may be busy. */
+static bool reload_and_restart(const struct redirect *r)
+{
+	return systemctl_do(r, "daemon-reload", NULL, NULL) &&
+	       systemctl_do(r, "try-restart", "--no-block", UDEVD);
 }
 
 static bool systemd_runs(const struct redirect *r)
@@ -219,26 +261,39 @@ static bool lead_udev(const struct redirect *r)
 			strerror(-err));
 		return false;
 	}
-	if (changed && !systemctl_do(r, "daemon-reload", NULL, NULL))
-		return false;
-	/* it is not waited for: its workers may be busy */
-	return (!changed && udevd_has_mount(r)) || systemctl_do(r, "try-restart", "--no-block", UDEVD);
+	/* also where a former reload failed */
+	return (!changed && udevd_has_mount(r)) || reload_and_restart(r);
 }
 
-/* True if one was there. */
-static bool remove_drop_ins(const struct redirect *r)
+/*
+ * Under another name, which systemd does not read, until systemd knows that they are gone. True if one
+ * was there.
+ */
+static bool retire_drop_ins(const struct redirect *r)
 {
 	bool any = false;
 
 	for (size_t i = 0; i < ARRAY_SIZE(units); i++) {
-		_cleanup_(freep) char *dir = path_of(r, "run/systemd/system/%s.d", units[i]), *path = NULL;
+		_cleanup_(freep) char *from = path_of(r, "run/systemd/system/%s.d/" DROP_IN, units[i]),
+				      *to = path_of(r, "run/systemd/system/%s.d/" RETIRED, units[i]);
 
-		if (!dir || asprintf(&path, "%s/" DROP_IN, dir) < 0)
-			continue;
-		any |= unlink(path) == 0;
-		rmdir(dir); /* others may have drop-ins there */
+		if (from && to)
+			any |= rename(from, to) == 0 || access(to, F_OK) == 0;
 	}
 	return any;
+}
+
+static void remove_retired(const struct redirect *r)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(units); i++) {
+		_cleanup_(freep) char *dir = path_of(r, "run/systemd/system/%s.d", units[i]),
+				      *path = path_of(r, "run/systemd/system/%s.d/" RETIRED, units[i]);
+
+		if (path)
+			unlink(path);
+		if (dir)
+			rmdir(dir); /* others may have drop-ins there */
+	}
 }
 
 /* --- the kernel's own requests --- */
@@ -310,8 +365,8 @@ bool redirect_on(const struct redirect *r)
 void redirect_off(const struct redirect *r)
 {
 	release_kernel(r);
-	if (remove_drop_ins(r) && systemctl_do(r, "daemon-reload", NULL, NULL))
-		systemctl_do(r, "try-restart", "--no-block", UDEVD);
+	if (retire_drop_ins(r) && reload_and_restart(r))
+		remove_retired(r);
 }
 
 struct redirected redirect_look(const struct redirect *r)

@@ -41,6 +41,17 @@ static int remove_tree(int dirfd, const char *name, int depth)
 	return r == 0 && unlinkat(dirfd, name, AT_REMOVEDIR) < 0 ? neg_errno() : r;
 }
 
+/* A power loss may have left any of what is written first. */
+static bool has_sign(int fd)
+{
+	static const char *const signs[] = {"stamp", "stamp.new", "files", "files.new"};
+
+	for (size_t i = 0; i < ARRAY_SIZE(signs); i++)
+		if (faccessat(fd, signs[i], F_OK, AT_SYMLINK_NOFOLLOW) == 0)
+			return true;
+	return false;
+}
+
 int keep_clean_new(struct keep *k)
 {
 	_cleanup_(closep) int fd =
@@ -52,7 +63,7 @@ int keep_clean_new(struct keep *k)
 		return 0;
 	if (r < 0 && !fs_err_is_files_own(r))
 		return keep_fail(k, r, "/%s/" NEW_DIR, k->modules);
-	if (r < 0 || !fs_is_own(&st) || faccessat(fd, "stamp", F_OK, AT_SYMLINK_NOFOLLOW) < 0) {
+	if (r < 0 || !fs_is_own(&st) || !has_sign(fd)) {
 		/* killed before it was marked as ours */
 		if (unlinkat(k->modules_fd, NEW_DIR, AT_REMOVEDIR) == 0)
 			return 0;
@@ -176,7 +187,7 @@ static int drop_tree(struct keep *k)
 	r = refresh_open(k->store_dir, store, &refresh);
 	if (r < 0)
 		return r;
-	r = links_open(k, &links);
+	r = links_open(k, dir, &links);
 	for (uint32_t d = 0; r == 0 && d < k->manifest.n_dirs; d++)
 		r = drop_files(k, &refresh, d);
 	refresh_finish(&refresh, k->root, dir, k->store_dir, store);

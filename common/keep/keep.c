@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * The kept tree is found by its name and known by its stamp. Nothing of it has to survive a
- * power loss but the knowledge that it is whole: with other boot ids it is judged anew, and with
- * another build id it goes.
+ * The kept tree is found by its name and known by its stamp. With other boot ids it is judged
+ * anew, and with another build id it goes: so that it is whole, what is pending, and what restore
+ * put back has to survive a power loss.
  */
 
 #include <dirent.h>
@@ -181,15 +181,15 @@ static void state_line(void *arg, const char *key, const char *value)
 			k->state = i;
 }
 
-/* What cannot be read, or understood, is no state. */
+/* One that is not understood, cut by a power loss say, may have said that modules are to be put back. */
 static int read_state(struct keep *k)
 {
 	_cleanup_(buf_done) struct buf text = {0};
-
 	int r = keep_read_file(k, "state", &text);
 
 	if (r < 0)
 		return r == -ENOENT ? 0 : r;
+	k->pending = true;
 	buf_char(&text, '\0');
 	if (!text.err)
 		for_lines(text.data, state_line, k);
@@ -309,6 +309,25 @@ void keep_done(struct keep *k)
 	*k = (struct keep){.modules_fd = -1, .kept_fd = -1};
 }
 
+int keep_reopen(struct keep *k)
+{
+	struct keep fresh;
+	int r = keep_open(k->root, k->running, &fresh);
+
+	if (r < 0) {
+		keep_done(&fresh);
+		return r;
+	}
+	fresh.store_dir = k->store_dir;
+	fresh.store_root = k->store_root;
+	fresh.sync = k->sync;
+	fresh.strange = k->strange;
+	k->strange = (struct buf){0};
+	keep_done(k);
+	*k = fresh;
+	return 0;
+}
+
 char *keep_path(const struct keep *k)
 {
 	char *path = NULL;
@@ -373,7 +392,7 @@ int keep_load_whole(struct keep *k)
 int keep_write_marks(struct keep *k)
 {
 	size_t n = (size_t)k->manifest.n_dirs + k->manifest.n_files;
-	int r = keep_write_file(k->kept_fd, "marks", k->marks, n, false);
+	int r = keep_write_file(k->kept_fd, "marks", k->marks, n, k->sync);
 
 	return r < 0 ? keep_fail(k, r, "/%s/" KEPT_DIR "/marks", k->modules) : 0;
 }
@@ -399,6 +418,6 @@ int keep_write_state(struct keep *k)
 	int r;
 
 	buf_printf(&text, "CASE=%s\nPENDING=%d\n", case_names[k->state], k->pending);
-	r = text.err ? text.err : keep_write_file(k->kept_fd, "state", text.data, text.len, false);
+	r = text.err ? text.err : keep_write_file(k->kept_fd, "state", text.data, text.len, k->sync);
 	return r < 0 ? keep_fail(k, r, "/%s/" KEPT_DIR "/state", k->modules) : 0;
 }

@@ -71,6 +71,8 @@ struct keep {
 /* Find out where everything is. 0 or -errno. Release with keep_done() in each case. */
 int keep_open(const struct root *root, const struct running *running, struct keep *ret);
 void keep_done(struct keep *k);
+/* The same once more, after what is kept has changed. Borrowed members stay. 0 or -errno. */
+int keep_reopen(struct keep *k);
 /* The path to give to modprobe -d; absolute within the root. The caller frees it. */
 char *keep_path(const struct keep *k);
 /* Is there a kept tree, of the running kernel? */
@@ -134,7 +136,7 @@ struct keep_restored {
 	unsigned linked;  /* modules and lists put back now */
 	unsigned missing; /* those that are wanted, but gone from the kept tree, too */
 	bool is_news;     /* the last restore found something else, or there was none */
-	bool dropped;     /* the kept tree went: it is not needed */
+	bool unneeded;    /* all is in place: the kept tree is to be dropped */
 	bool needs_index; /* the engine has to look at the running kernel */
 };
 

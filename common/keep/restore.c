@@ -56,7 +56,7 @@ static int collect_names(struct restoring *s, const char *below, int depth)
 		buf_printf(&sub, "%s%s%s", below, *below ? "/" : "", e->d_name);
 		if (e->d_name[0] == '.' || is_in_tree(sub.data ? sub.data : ""))
 			continue;
-		if (e->d_type == DT_DIR && depth < 16) {
+		if (fs_entry_type(fd, e) == DT_DIR && depth < 16) {
 			r = sub.err ? sub.err : collect_names(s, sub.data, depth + 1);
 		} else if (is_module(e->d_name) && leads_to_file(s, sub.data)) {
 			char *to = buf_reserve(&s->names, modname_len(e->d_name) + 1);
@@ -97,11 +97,37 @@ static bool is_wanted(const struct restoring *s, uint32_t d, uint32_t f)
 
 /* --- put back --- */
 
-static bool is_symlink(int dirfd, const char *name)
-{
-	struct stat st;
+/*
+ * A dangling symbolic link stays unless it led to one of the kernels' modules, which a transaction may
+ * remove: what any other leads to may be back one day, mounted say.
+ */
+enum dangling {
+	NO_LINK,
+	MAKES_ROOM,
+	IN_THE_WAY,
+};
 
-	return fstatat(dirfd, name, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISLNK(st.st_mode);
+static enum dangling look_at_link(const struct keep *k, int dirfd, const char *name)
+{
+	char target[PATH_MAX];
+	ssize_t n = readlinkat(dirfd, name, target, sizeof(target) - 1);
+	size_t len = strlen(k->modules);
+
+	if (n < 0)
+		return NO_LINK;
+	target[n] = '\0';
+	if (target[0] != '/' || str_starts(target, "/lib/modules/") ||
+		str_starts(target, "/usr/lib/modules/") ||
+		(strncmp(target + 1, k->modules, len) == 0 && target[1 + len] == '/'))
+		return MAKES_ROOM;
+	return IN_THE_WAY;
+}
+
+static int remove_dangling(const struct keep *k, int dirfd, const char *name)
+{
+	if (look_at_link(k, dirfd, name) != MAKES_ROOM)
+		return -EEXIST;
+	return unlinkat(dirfd, name, 0) < 0 ? neg_errno() : 0;
 }
 
 static int make_dir(struct restoring *s, const char *below, int kept)
@@ -118,12 +144,11 @@ static int make_dir(struct restoring *s, const char *below, int kept)
 	parent = fs_open_parent(s->k->root->fd, path.data, &name);
 	if (parent < 0 || fstat(kept, &st) < 0)
 		return parent < 0 ? parent : neg_errno();
-	r = mkdirat(parent, name, st.st_mode & 07777);
-	/* a link to what is gone; nothing else is there that was missing before */
-	if (r < 0 && errno == EEXIST && is_symlink(parent, name) && unlinkat(parent, name, 0) == 0)
-		r = mkdirat(parent, name, st.st_mode & 07777);
-	if (r < 0 && errno != EEXIST)
-		return neg_errno();
+	r = mkdirat(parent, name, st.st_mode & 07777) < 0 ? neg_errno() : 0;
+	if (r == -EEXIST && remove_dangling(s->k, parent, name) == 0)
+		r = mkdirat(parent, name, st.st_mode & 07777) < 0 ? neg_errno() : 0;
+	if (r < 0 && r != -EEXIST)
+		return r;
 	return live_open_plain(s->k, s->k->dir, below);
 }
 
@@ -182,9 +207,8 @@ static int put_back(struct restoring *s, int kept, int live, dir_row row, uint32
 	} else {
 		before(s, row, !*s->k->manifest.dirs[d].path, file->name, kept);
 		r = link_file(&from, live, file->name, NULL);
-		/* a link to what is gone; nothing else is there that was missing before */
-		if (r == -EEXIST && kept_is_target(file) && is_symlink(live, file->name) &&
-			unlinkat(live, file->name, 0) == 0)
+		if (r == -EEXIST && kept_is_target(file) &&
+			remove_dangling(s->k, live, file->name) == 0)
 			r = link_file(&from, live, file->name, NULL);
 	}
 	if (r == LINK_COPIED)
@@ -194,7 +218,7 @@ static int put_back(struct restoring *s, int kept, int live, dir_row row, uint32
 
 /*
  * A directory cannot be opened as one of the kernel's own: is that for good, since a link leads away, or
- * there is a file? Only a link to nothing makes room.
+ * there is a file? Only some links to nothing make room.
  */
 static bool is_blocked(const struct keep *k, const char *below)
 {
@@ -210,7 +234,8 @@ static bool is_blocked(const struct keep *k, const char *below)
 
 		if (fd >= 0)
 			return fstatat(fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
-			       (!S_ISLNK(st.st_mode) || root_stat(k->root, path.data, &st) == 0);
+			       (root_stat(k->root, path.data, &st) == 0 ||
+				       look_at_link(k, fd, name) != MAKES_ROOM);
 		slash = path.err ? NULL : strrchr(path.data, '/');
 		if (slash)
 			*slash = '\0';
@@ -264,6 +289,11 @@ static int mark_missing_of(struct restoring *s, uint32_t d)
 			*mark = '.';
 		if (how != LIVE_GONE)
 			continue;
+		if (fd >= 0 && look_at_link(k, fd, m->files[f].name) == IN_THE_WAY) {
+			keep_strange(k, "/%s/%s%s%s", k->dir, below, *below ? "/" : "",
+				m->files[f].name);
+			continue;
+		}
 		any = true;
 		if (kept < 0)
 			kept = keep_open_kept(k, below);
@@ -410,7 +440,7 @@ static int link_all(struct restoring *s)
 		r = refresh_open(k->kept_fd, "facts", &s->refresh);
 	if (r < 0)
 		return r;
-	r = links_open(k, &links);
+	r = links_open(k, k->dir, &links);
 	if (r == 0)
 		r = link_dirs(s);
 	store_name(k->store_root, k->dir, store);
@@ -494,10 +524,9 @@ int keep_restore(struct keep *k, struct keep_restored *ret)
 	buf_done(&s.names);
 	if (r < 0)
 		return keep_fail(k, r, "/%s", k->dir);
-	if (ret->found == KEEP_SAME && !ours) {
-		ret->dropped = true;
-		return keep_drop(k);
-	}
+	ret->unneeded = ret->found == KEEP_SAME && !ours;
+	if (ret->unneeded)
+		return 0;
 	ret->is_news = k->state != ret->found || ret->linked;
 	if (!ret->is_news && !k->pending)
 		return 0;

@@ -117,7 +117,7 @@ static int save_new(struct keep *k, const char *cause)
 					: keep_fail(k, s.src, "/%s", k->dir);
 	if (fstat(s.src, &top) < 0)
 		return keep_fail(k, neg_errno(), "/%s", k->dir);
-	r = links_open(k, &links);
+	r = links_open(k, k->dir, &links);
 	if (r < 0)
 		keep_fail(k, r, "/%s", k->modules);
 	else if (mkdirat(k->modules_fd, NEW_DIR, 0755) < 0)
@@ -139,25 +139,6 @@ static int save_new(struct keep *k, const char *cause)
 
 /* --- save --- */
 
-static int reopen(struct keep *k)
-{
-	struct keep fresh;
-	int r = keep_open(k->root, k->running, &fresh);
-
-	if (r < 0) {
-		keep_done(&fresh);
-		return r;
-	}
-	fresh.store_dir = k->store_dir;
-	fresh.store_root = k->store_root;
-	fresh.sync = k->sync;
-	fresh.strange = k->strange;
-	k->strange = (struct buf){0};
-	keep_done(k);
-	*k = fresh;
-	return 0;
-}
-
 int keep_save(struct keep *k, const struct keep_request *request)
 {
 	int r = 0, was = 0;
@@ -176,7 +157,7 @@ int keep_save(struct keep *k, const struct keep_request *request)
 		if (r == 0)
 			r = save_new(k, request->cause);
 		if (r == 0)
-			r = reopen(k);
+			r = keep_reopen(k);
 	}
 	if (r)
 		return r < 0 ? keep_fail(k, r, "/%s/" KEPT_DIR, k->modules) : r;

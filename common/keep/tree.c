@@ -3,7 +3,7 @@
 
 #include "keep/tree.h"
 
-int links_open(struct keep *k, struct links *ret)
+int links_open(struct keep *k, const char *dir, struct links *ret)
 {
 	struct links l = {0};
 	int r = k->store_dir < 0 ? 0 : kernels_list(k->root, NULL, NULL, &l.kernels);
@@ -15,7 +15,7 @@ int links_open(struct keep *k, struct links *ret)
 	}
 	for (size_t i = 0; r == 0 && i < l.kernels.n; i++) {
 		l.refresh[i].store_dir = -1;
-		if (str_eq(l.kernels.list[i].dir, k->dir))
+		if (str_eq(l.kernels.list[i].dir, dir))
 			continue;
 		store_name(k->store_root, l.kernels.list[i].dir, l.names[i]);
 		r = refresh_open(k->store_dir, l.names[i], &l.refresh[i]);

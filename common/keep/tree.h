@@ -24,7 +24,8 @@ struct links {
 	char (*names)[256];
 };
 
-int links_open(struct keep *k, struct links *ret);
+/* dir: the kernel's whose own files get or lose them, and which is not among these. 0 or -errno. */
+int links_open(struct keep *k, const char *dir, struct links *ret);
 /* Remember how they are now. */
 void links_close(struct keep *k, struct links *l);
 

@@ -107,8 +107,8 @@ static void tell_case(struct keeping *k, const struct keep_restored *r, bool red
 
 	if (r->found == KEEP_REPLACED) {
 		if (r->is_news)
-			message(&k->m, "%s: another build's modules came in place of the running kernel's, "
-				       "which are kept until the reboot%s: modprobe -d /%s/" KEPT_DIR,
+			message(&k->m, "%s: modules of the running kernel were replaced or removed; its own "
+				       "are kept until the reboot%s: modprobe -d /%s/" KEPT_DIR,
 				kver, redirected ? " for the kernel and udev; by hand" : "",
 				k->keep.modules);
 	} else if (r->found == KEEP_GONE && r->linked) {
@@ -119,9 +119,19 @@ static void tell_case(struct keeping *k, const struct keep_restored *r, bool red
 		message(&k->m, "%s: modules that an upgrade removed from the running kernel are put back "
 			       "until the reboot (%u files)",
 			kver, r->linked);
-	} else if (r->dropped) {
+	} else if (r->unneeded) {
 		note(&k->m, "%s: the running kernel's modules are in place", kver);
 	}
+}
+
+/* Before the tree goes that it leads to, and where none is used: after a kill, or if others could write it. */
+static void end_redirect(struct keeping *k)
+{
+	struct redirect redirect = keep_redirect(k, "");
+
+	redirect_off(&redirect);
+	if (k->keep.foreign)
+		message(&k->m, "/%s/" KEPT_DIR " is not ours: not used", k->keep.modules);
 }
 
 static int restore(struct keeping *k)
@@ -132,8 +142,12 @@ static int restore(struct keeping *k)
 	bool redirected = false;
 	int r;
 
-	if (!kept || !keep_is_current(&k->keep))
-		return kept ? 0 : -ENOMEM;
+	if (!kept)
+		return -ENOMEM;
+	if (!keep_is_current(&k->keep)) {
+		end_redirect(k);
+		return 0;
+	}
 	r = keep_restore(&k->keep, &res);
 	k->needs_index |= res.needs_index || res.linked;
 	if (r < 0)
@@ -142,6 +156,10 @@ static int restore(struct keeping *k)
 		redirected = redirect_on(&redirect);
 	else
 		redirect_off(&redirect);
+	if (res.unneeded)
+		r = keep_drop(&k->keep);
+	if (r < 0)
+		return r;
 	if (res.missing)
 		message(&k->m, "%s: %u files are not put back: they are missing in %s, too",
 			k->running.kver, res.missing, kept);
@@ -157,24 +175,24 @@ static int clean_stale(struct keeping *k)
 	if (k->keep.kept_fd < 0 || k->keep.foreign || keep_is_current(&k->keep))
 		return 0;
 	r = keep_clean(&k->keep, &k->stale);
-	if (r == 0)
-		note(&k->m, "%s: the modules kept of this kernel are removed",
-			*k->keep.stamp.kver ? k->keep.stamp.kver : "?");
-	return r;
+	if (r < 0)
+		return r;
+	note(&k->m, "%s: the modules kept of this kernel are removed",
+		*k->keep.stamp.kver ? k->keep.stamp.kver : "?");
+	/* where there are two directories of kernels, it may be the other one's turn */
+	return keep_reopen(&k->keep);
 }
 
 static int clean(struct keeping *k)
 {
 	int r = keep_clean_new(&k->keep);
 
+	if (!keep_is_current(&k->keep) || k->conf.keep == KEEP_NO)
+		end_redirect(k);
 	if (r < 0 || !keep_is_current(&k->keep))
 		return r;
-	if (k->conf.keep == KEEP_NO) {
-		struct redirect redirect = keep_redirect(k, "");
-
-		redirect_off(&redirect);
+	if (k->conf.keep == KEEP_NO)
 		return keep_clean(&k->keep, &k->stale);
-	}
 	/* booted again: what is on the disk may be another build by now */
 	return str_eq(k->keep.stamp.boot_id, k->running.boot_id) ? 0 : restore(k);
 }

@@ -117,6 +117,7 @@ static int drop_files(struct keep *k, struct refresh *refresh, uint32_t d)
 		if (unlinkat(fd, file->name, 0) < 0)
 			return neg_errno();
 	}
+	refresh_done(refresh, row);
 	return 0;
 }
 

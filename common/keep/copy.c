@@ -36,7 +36,9 @@ struct place {
 			 tree */
 	struct item *items;
 	size_t n;
-	struct place *next;
+	struct place *next;  /* in the queue */
+	struct place *later; /* the one that was read next */
+	atomic_bool made;    /* by the writer, which is done with it */
 };
 
 struct places {
@@ -59,7 +61,7 @@ struct copying {
 	int64_t started; /* a directory that is younger may have changed since */
 	atomic_bool stop;
 	/* the reader's: */
-	struct place *top;
+	struct place *top, *last;
 	struct arena arena; /* of places and items */
 	struct refresh *refresh;
 	char *entries;
@@ -70,6 +72,7 @@ struct copying {
 	pthread_cond_t changed;
 	struct places queue;
 	bool closed;
+	atomic_bool writing, all_made;
 	/* the writer's: */
 	struct copied *copied;
 	struct failure cannot_write;
@@ -331,6 +334,9 @@ static void read_place(struct copying *c, struct place *at)
 
 	if (c->stop || read_items(c, at, &subs) < 0)
 		return;
+	if (c->last)
+		c->last->later = at;
+	c->last = at;
 	queue_put(c, at);
 	for (struct place *p = subs.first, *next; p; p = next) {
 		next = p->next; /* in the queue it has another one */
@@ -464,6 +470,7 @@ static void make_place(struct copying *c, const struct place *at)
 		copy_failed(c, &c->cannot_write, r, at->path, bad);
 		return;
 	}
+	refresh_done(c->refresh, refresh_dir(c->refresh, at->path));
 	manifest_add_dir(&c->copied->manifest, at->path);
 	for (size_t n = 0; n < at->n; n++) {
 		const struct item *i = &at->items[n];
@@ -477,9 +484,38 @@ static void make_place(struct copying *c, const struct place *at)
 
 static void write_places(struct copying *c)
 {
-	for (const struct place *p; (p = queue_take(c));)
-		for (; p && !c->stop; p = p->next)
+	c->writing = true;
+	for (struct place *p; (p = queue_take(c));)
+		for (; p && !c->stop; p = p->next) {
 			make_place(c, p);
+			p->made = true;
+		}
+	c->all_made = true;
+}
+
+/* --- behind the writer --- */
+
+static void settle_place(struct copying *c, const struct place *at)
+{
+	_cleanup_(closep) int fd = open_place(c, at);
+	dir_row row = refresh_dir(c->refresh, at->path);
+
+	while (fd >= 0 && !refresh_settle(c->refresh, row, fd) && !c->all_made)
+		refresh_pause();
+}
+
+/* What this does not come to, refresh_finish() does; all of it without a second thread. */
+static void settle_places(struct copying *c)
+{
+	if (!c->writing || !refresh_any(c->refresh))
+		return;
+	for (const struct place *p = c->top; p; p = p->later) {
+		while (!p->made && !c->all_made)
+			refresh_pause();
+		if (c->all_made || c->stop)
+			return;
+		settle_place(c, p);
+	}
 }
 
 /* --- both --- */
@@ -493,6 +529,7 @@ static void copy_worker(void *arg, unsigned i)
 	if (i == 0) {
 		read_place(c, c->top);
 		queue_close(c);
+		settle_places(c);
 	} else {
 		write_places(c);
 	}

@@ -18,6 +18,20 @@
 #define AWAIT_STEP_NS 500000
 #define AWAIT_MAX 200u /* steps */
 
+/* What is changed in it stays private until it is written; pages are copied now, before threads do it. */
+static int make_writable(struct refresh *r)
+{
+	size_t page = (size_t)sysconf(_SC_PAGESIZE), rows;
+
+	if (mprotect(r->store.map, r->store.len, PROT_READ | PROT_WRITE) < 0)
+		return neg_errno();
+	r->image = r->store.map;
+	tables_place(&r->t, &r->store.head->counts, (char *)r->image + sizeof(struct store_head));
+	rows = (size_t)((char *)(r->t.mods + r->t.n.mods) - (char *)r->image);
+	madvise(r->image, (rows + page - 1) / page * page, MADV_POPULATE_WRITE);
+	return 0;
+}
+
 int refresh_open(int store_dir, const char *name, struct refresh *ret)
 {
 	struct refresh r = {.store_dir = store_dir, .name = name};
@@ -30,15 +44,11 @@ int refresh_open(int store_dir, const char *name, struct refresh *ret)
 	if (err)
 		return err < 0 ? err : 0;
 	r.was_true = calloc((size_t)r.store.t.n.mods + OUT_MAX, 1);
-	/* private: what is changed in it stays here until it is written */
-	if (!r.was_true ||
-		mprotect(r.store.map, r.store.len, PROT_READ | PROT_WRITE) < 0) {
+	r.done = calloc((size_t)r.store.t.n.dirs + 1, sizeof(*r.done));
+	if (!r.was_true || !r.done || make_writable(&r) < 0) {
 		refresh_close(&r);
 		return -ENOMEM;
 	}
-	r.image = r.store.map;
-	tables_place(
-		&r.t, &r.store.head->counts, (char *)r.image + sizeof(struct store_head));
 	*ret = r;
 	return 0;
 }
@@ -47,6 +57,7 @@ void refresh_close(struct refresh *r)
 {
 	store_close(&r->store);
 	free(r->was_true);
+	free(r->done);
 	*r = (struct refresh){.store_dir = -1};
 }
 
@@ -87,6 +98,16 @@ void refresh_before(struct refresh *r, dir_row dir, bool is_top, const char *fil
 	m = dir == ID_NONE ? ID_NONE : tables_find_mod(&r->t, dir, file);
 	if (m != ID_NONE && !(r->t.mods[m].flags & ROW_RACY))
 		r->was_true[m] = is_true(&r->t.mods[m].stamp, &now, moved);
+}
+
+void refresh_done(struct refresh *r, dir_row dir)
+{
+	struct timespec now;
+
+	if (!r->image || dir == ID_NONE)
+		return;
+	clock_gettime(CLOCK_REALTIME, &now);
+	r->done[dir] = timespec_ns(now);
 }
 
 /* Links may be absolute: they are followed within the root. */
@@ -133,6 +154,11 @@ void refresh_before_links(struct refresh *r, const struct root *root, const char
 	}
 }
 
+void refresh_pause(void)
+{
+	nanosleep(&(struct timespec){.tv_nsec = AWAIT_STEP_NS}, NULL);
+}
+
 /*
  * Until the clock that says what can change without a sign is beyond a ctime. It moves by
  * ticks, behind the one that kernels since 6.13 stamp files with. A file system can have
@@ -141,18 +167,27 @@ void refresh_before_links(struct refresh *r, const struct root *root, const char
 static void await_clock(int64_t ctime)
 {
 	for (unsigned i = 0; i < AWAIT_MAX && scan_racy_limit() <= ctime; i++)
-		nanosleep(&(struct timespec){.tv_nsec = AWAIT_STEP_NS}, NULL);
+		refresh_pause();
 }
 
-/* True if it had to be moved. */
-static bool move_stamp(struct stamp *stamp, const struct stat *st)
+/*
+ * limit: of the clock, before st was asked for; done: see refresh_done(). 0, or the ctime that the clock has
+ * to leave behind before this is tried again.
+ */
+static int64_t settle(struct refresh *r, struct stamp *stamp, const struct stat *st, int64_t limit,
+	int64_t done)
 {
 	struct stamp now = stamp_of(st);
 
-	if (!is_true(stamp, &now, true) || stamp->ctime == now.ctime)
-		return false;
-	stamp->ctime = now.ctime;
-	return true;
+	if (done && now.ctime > done)
+		return 0;
+	if (now.ctime >= limit)
+		return now.ctime;
+	if (is_true(stamp, &now, true) && stamp->ctime != now.ctime) {
+		stamp->ctime = now.ctime;
+		r->moved = true;
+	}
+	return 0;
 }
 
 struct finishing {
@@ -160,29 +195,48 @@ struct finishing {
 	const struct root *root;
 	const char *dir;
 	_Atomic uint32_t next;
-	_Atomic unsigned moved;
-	/* of those that changed so lately that another change could have the same ctime;
-	 * or 0 */
-	_Atomic int64_t youngest;
+	_Atomic int64_t youngest; /* ctime of what has to be tried again, or 0 */
 };
 
-/*
- * limit: of the clock, before st was asked for. True if that is done; otherwise it is to
- * be tried when the clock has moved on.
- */
-static bool settle(
-	struct finishing *f, struct stamp *stamp, const struct stat *st, int64_t limit)
+/* f is NULL before the end: then a file with names elsewhere, which may get a link yet, is left for the end. */
+static int64_t settle_mod(struct refresh *r, mod_row m, int fd, const struct finishing *f)
 {
-	int64_t ctime = timespec_ns(st->st_ctim), youngest = f->youngest;
+	int64_t limit = scan_racy_limit(), young = 0;
+	struct stat st;
 
-	if (ctime >= limit) {
-		while (ctime > youngest &&
-			!atomic_compare_exchange_weak(&f->youngest, &youngest, ctime))
-			;
-		return false;
+	if (stat_row(r, f ? f->root : NULL, f ? f->dir : NULL, fd, m, &st) == 0) {
+		bool elsewhere = r->t.mods[m].flags & ROW_LINK || st.st_nlink > 2;
+
+		if (!f && elsewhere)
+			return 0;
+		young = settle(r, &r->t.mods[m].stamp, &st, limit,
+			elsewhere ? 0 : r->done[r->t.mods[m].dir]);
 	}
-	f->moved += move_stamp(stamp, st);
-	return true;
+	if (!young)
+		r->was_true[m] = false;
+	return young;
+}
+
+bool refresh_settle(struct refresh *r, dir_row dir, int fd)
+{
+	bool young = false;
+
+	if (!r->image || dir == ID_NONE)
+		return true;
+	for (mod_row m = r->t.dirs[dir].first; m < r->t.dirs[dir + 1].first; m++)
+		if (r->was_true[m])
+			young |= settle_mod(r, m, fd, NULL) != 0;
+	return !young;
+}
+
+/* --- all that is left --- */
+
+static void note_young(struct finishing *f, int64_t ctime)
+{
+	int64_t youngest = f->youngest;
+
+	while (ctime > youngest && !atomic_compare_exchange_weak(&f->youngest, &youngest, ctime))
+		;
 }
 
 static void settle_dir(struct finishing *f, dir_row d)
@@ -191,18 +245,13 @@ static void settle_dir(struct finishing *f, dir_row d)
 	_cleanup_(closep) int fd = -1;
 
 	for (mod_row m = r->t.dirs[d].first; m < r->t.dirs[d + 1].first; m++) {
-		int64_t limit = scan_racy_limit();
-		struct stat st;
-
 		if (!r->was_true[m])
 			continue;
 		if (fd < 0)
 			fd = open_dir(r, f->root, f->dir, d);
 		if (fd < 0)
 			return;
-		if (stat_row(r, f->root, f->dir, fd, m, &st) < 0 ||
-			settle(f, &r->t.mods[m].stamp, &st, limit))
-			r->was_true[m] = false;
+		note_young(f, settle_mod(r, m, fd, f));
 	}
 }
 
@@ -221,16 +270,18 @@ static void settle_outputs(struct finishing *f)
 	struct refresh *r = f->r;
 	_cleanup_(closep) int fd = root_openat(f->root, f->dir, O_PATH | O_DIRECTORY, 0);
 	struct store_head *h = r->image;
-	struct stat st;
 
 	for (unsigned i = 0; fd >= 0 && i < OUT_MAX; i++) {
 		uint8_t *was_true = &r->was_true[r->t.n.mods + i];
-		int64_t limit = scan_racy_limit();
+		int64_t limit = scan_racy_limit(), young = 0;
+		struct stat st;
 
-		if (*was_true &&
-			(fstatat(fd, output_names[i], &st, AT_SYMLINK_NOFOLLOW) < 0 ||
-				settle(f, &h->outputs[i].stamp, &st, limit)))
-			*was_true = false;
+		if (!*was_true)
+			continue;
+		if (fstatat(fd, output_names[i], &st, AT_SYMLINK_NOFOLLOW) == 0)
+			young = settle(r, &h->outputs[i].stamp, &st, limit, 0);
+		*was_true = young != 0;
+		note_young(f, young);
 	}
 }
 
@@ -252,14 +303,14 @@ int refresh_finish(struct refresh *r, const struct root *root, const char *dir,
 	struct finishing f = {.r = r, .root = root, .dir = dir};
 	struct counts counts;
 
-	if (to_dir < 0 || !refresh_any(r))
+	if (to_dir < 0 || (!r->moved && !refresh_any(r)))
 		return 0;
 	settle_all(&f);
 	if (f.youngest) {
 		await_clock(f.youngest);
 		settle_all(&f);
 	}
-	if (!f.moved && to_dir == r->store_dir)
+	if (!r->moved && to_dir == r->store_dir)
 		return 0;
 	counts = r->t.n;
 	return store_write(to_dir, to_name, r->image, &counts);

@@ -4,11 +4,14 @@
  * refresh.h: keep remembered facts true while hard links are made and removed, which moves the
  * ctime of a file though no byte of it changes.
  *
- * Under the lock: open, tell of each file before a link of it is made or removed, finish.
+ * Under the lock: open, tell of each file before a link of it is made or removed, and of each directory
+ * when that is done with its files, finish.
  * Several threads may tell at once, each of other directories.
  * A file that was not as remembered then stays in doubt; so does one that changed in another
  * way meanwhile.
  */
+
+#include <stdatomic.h>
 
 #include "base/fs.h"
 #include "model/store.h"
@@ -17,7 +20,9 @@ struct refresh {
 	struct store store; /* head is NULL: nothing is remembered */
 	void *image;        /* the store's, to be changed and written; NULL as head is */
 	struct tables t;
-	uint8_t *was_true; /* of each module; then of each output */
+	uint8_t *was_true; /* of each module; then of each output; until its stat was taken */
+	int64_t *done;     /* of each directory, see refresh_done(); 0: not yet */
+	atomic_bool moved; /* what is remembered was changed */
 	int store_dir;     /* borrowed */
 	const char *name;  /* borrowed */
 };
@@ -37,11 +42,20 @@ dir_row refresh_dir(const struct refresh *r, const char *path);
  */
 void refresh_before(struct refresh *r, dir_row dir, bool is_top, const char *file,
 	const struct stat *st, bool moved);
+/* From now on nothing may change a file of that directory: one with a later ctime stays in doubt. */
+void refresh_done(struct refresh *r, dir_row dir);
 /* Every link in the tree that leads to a file elsewhere, as it is now. */
 void refresh_before_links(struct refresh *r, const struct root *root, const char *dir);
 
 /*
- * Remember the files' present stats. dir is the kernel's directory below the root. The store is
+ * Remember the present stats of the files of a directory, all links of which are made or removed. False if
+ * one changed so lately that another change could have the same ctime: pause, and try again.
+ */
+bool refresh_settle(struct refresh *r, dir_row dir, int fd);
+void refresh_pause(void);
+
+/*
+ * Remember the present stats of all that is left. dir is the kernel's directory below the root. The store is
  * written to to_dir (under the same name). 0 or -errno; a failure costs time later.
  */
 int refresh_finish(struct refresh *r, const struct root *root, const char *dir, int to_dir,

@@ -392,6 +392,7 @@ static int link_dir(struct restoring *s, uint32_t d)
 	for (; r == 0 && live >= 0 && f < end; f++)
 		if (k->marks[m->n_dirs + f] == 'L')
 			r = put_back(s, kept, live, row, d, f);
+	refresh_done(&s->refresh, row);
 	return live < 0 ? live : r;
 }
 

@@ -198,7 +198,10 @@ struct finishing {
 	_Atomic int64_t youngest; /* ctime of what has to be tried again, or 0 */
 };
 
-/* f is NULL before the end: then a file with names elsewhere, which may get a link yet, is left for the end. */
+/*
+ * f is NULL before the end: then a file with names elsewhere, which may get a link yet, is left for the end.
+ * No links are looked at then: they are followed from the root.
+ */
 static int64_t settle_mod(struct refresh *r, mod_row m, int fd, const struct finishing *f)
 {
 	int64_t limit = scan_racy_limit(), young = 0;
@@ -224,7 +227,7 @@ bool refresh_settle(struct refresh *r, dir_row dir, int fd)
 	if (!r->image || dir == ID_NONE)
 		return true;
 	for (mod_row m = r->t.dirs[dir].first; m < r->t.dirs[dir + 1].first; m++)
-		if (r->was_true[m])
+		if (r->was_true[m] && !(r->t.mods[m].flags & ROW_LINK))
 			young |= settle_mod(r, m, fd, NULL) != 0;
 	return !young;
 }

@@ -71,12 +71,21 @@ static int take_member(struct inspection *in, const char *file, struct archive *
 		return 0;
 	if (!member_path(name, path))
 		return send_error(file, "'%s' leads out of the root; the package is refused", name);
+	divert(in, path);
+	if (path->err)
+		return send_error(file, "out of memory");
 	if (!is_wanted(path->data))
 		return 0;
 	if (!fits_a_disk(path->data))
 		return send_error(file, "a path is longer than any may be: '%s'", name);
 	if (link) {
-		send_link(path->data, link, true);
+		_cleanup_(buf_done) struct buf to = {0};
+
+		if (!member_path(link, &to))
+			return send_error(file, "'%s' leads out of the root; the package is refused",
+				link);
+		divert(in, &to);
+		send_link(path->data, to.err ? link : to.data, true);
 		return 0;
 	}
 	switch (archive_entry_filetype(e)) {
@@ -256,7 +265,7 @@ static int read_control(const char *file, struct archive *a, struct control *c, 
 /* dpkg's own list of the installed package's files. Its text is looked at, nothing locked. */
 static void send_installed(struct inspection *in, const struct control *c)
 {
-	_cleanup_(buf_done) struct buf list = {0}, path = {0};
+	_cleanup_(buf_done) struct buf list = {0}, path = {0}, place = {0};
 	int r = -ENOENT;
 
 	if (strpbrk(c->name, "/ ") || (c->arch && strpbrk(c->arch, "/ ")))
@@ -277,8 +286,13 @@ static void send_installed(struct inspection *in, const struct control *c)
 		next = line + strcspn(line, "\n");
 		if (*next)
 			*next++ = '\0';
-		if (*line == '/' && is_wanted(line))
-			send_old(line, c->name);
+		if (*line != '/')
+			continue;
+		place.len = 0;
+		buf_add(&place, line, strlen(line) + 1);
+		divert(in, &place);
+		if (!place.err && is_wanted(place.data))
+			send_old(place.data, c->name);
 	}
 }
 
@@ -314,6 +328,7 @@ static int take_deb_member(struct inspection *in, const char *file, struct archi
 		r = read_control(file, a, c, &scripts);
 		buf_printf(&id, "%s-%s", c->name, c->version);
 		if (r == 0) {
+			in->owner = c->name;
 			send_package(file, id.data ? id.data : "", "deb", 0);
 			send_scripts(&scripts);
 			send_installed(in, c);
@@ -351,6 +366,7 @@ int inspect_deb(struct inspection *in, const char *file)
 		r = take_deb_member(in, file, a, e, (unsigned)n++, &c);
 	}
 	archive_read_free(a);
+	in->owner = NULL;
 	if (r == ARCHIVE_EOF)
 		r = data && c.name ? 0 : send_error(file, "damaged or cut short: no data in it");
 	return r;

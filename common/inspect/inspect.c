@@ -184,6 +184,7 @@ int main(int argc, char **argv)
 		r = inspect_operand(&in, argv[i]);
 	send_end();
 	free(in.rpm_place);
+	buf_done(&in.diversions);
 	root_done(&in.root);
 	return fflush(stdout) == 0 ? 0 : 1;
 }

@@ -15,6 +15,9 @@ struct inspection {
 	uint64_t total; /* bytes of files sent */
 	bool rpm_asked;
 	char *rpm_place; /* rpm's database within the root; NULL: there is none, once asked */
+	const char *owner; /* of the files that are looked at, while dpkg would install them */
+	bool diversions_asked;
+	struct buf diversions; /* dpkg's own text, once asked */
 };
 
 /* Records, see wire.h. They end the program if nobody reads them. */
@@ -38,6 +41,9 @@ bool is_wanted(const char *path);
  * that leads out of it or is empty.
  */
 bool member_path(const char *member, struct buf *ret);
+
+/* Where dpkg puts a path of in->owner's, in its place: absolute, and ended by a NUL as it is. */
+void divert(struct inspection *in, struct buf *path);
 
 /* What a maintainer script calls of depmod and its callers: "depmod, weak-modules2"; or "". */
 void script_calls(const char *text, struct buf *ret);

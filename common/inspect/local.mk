@@ -12,6 +12,7 @@ common_inspect_inspect_package_LDFLAGS = $(AM_LDFLAGS) -Wl,--as-needed
 common_inspect_inspect_package_LDADD = $(common_libs) $(ARCHIVE_LIBS) $(RPM_LIBS)
 common_inspect_inspect_package_SOURCES = \
 	common/inspect/archive.c \
+	common/inspect/diversions.c \
 	common/inspect/inspect.c \
 	common/inspect/inspect.h \
 	common/inspect/paths.c \

@@ -58,7 +58,8 @@ tests_fuzz_fuzz_module_LDADD = $(fuzz_ldadd)
 tests_fuzz_fuzz_module_DEPENDENCIES = $(fuzz_dependencies)
 
 tests_fuzz_fuzz_package_SOURCES = tests/fuzz/package.c tests/fuzz/fuzz.h \
-	common/inspect/archive.c common/inspect/paths.c common/inspect/rpmfile.c
+	common/inspect/archive.c common/inspect/diversions.c common/inspect/paths.c \
+	common/inspect/rpmfile.c
 tests_fuzz_fuzz_package_CFLAGS = $(AM_CFLAGS) $(ARCHIVE_CFLAGS) $(RPM_CFLAGS)
 tests_fuzz_fuzz_package_LDADD = $(fuzz_ldadd) $(ARCHIVE_LIBS) $(RPM_LIBS)
 tests_fuzz_fuzz_package_DEPENDENCIES = $(fuzz_dependencies)

@@ -28,18 +28,21 @@ static void clear_progress(struct messages *m)
 	m->shown = false;
 }
 
-static void put(struct messages *m, const struct buf *text)
+static void put(struct messages *m, struct buf *text)
 {
+	clean_text(text->data, text->len);
 	clear_progress(m);
 	fprintf(stderr, "kmp-depmod: %.*s\n", (int)text->len, text->data);
 }
 
 static void vput(struct messages *m, const char *fmt, va_list ap)
 {
+	char text[16384];
+	int n = vsnprintf(text, sizeof(text), fmt, ap);
+
+	clean_text(text, n < 0 ? 0 : MIN((size_t)n, sizeof(text) - 1));
 	clear_progress(m);
-	fputs("kmp-depmod: ", stderr);
-	vfprintf(stderr, fmt, ap);
-	fputc('\n', stderr);
+	fprintf(stderr, "kmp-depmod: %s\n", n < 0 ? fmt : text);
 }
 
 const char *failure_text(int err)

@@ -120,9 +120,7 @@ static int read_block(struct loading *l, uint32_t len, const char **ret)
 /* What a package says must not reach the terminal's own commands. */
 static const char *printable(const char *text)
 {
-	for (char *p = (char *)text; *p; p++)
-		if ((unsigned char)*p < ' ' || *p == 0x7f)
-			*p = '?';
+	clean_text((char *)text, strlen(text));
 	return text;
 }
 

@@ -34,9 +34,7 @@ static void say(enum colour c, const char *fmt, ...)
 	va_start(ap, fmt);
 	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
-	for (char *p = text; *p; p++)
-		if ((unsigned char)*p < ' ' || *p == 0x7f)
-			*p = '?';
+	clean_text(text, strlen(text));
 	if (c != PLAIN)
 		colour(c);
 	fputs(text, stdout);

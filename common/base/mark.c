@@ -38,6 +38,8 @@
 
 /* A healer's exclusive lock lasts for a few system calls. */
 #define PATIENCE_MS 200
+/* More often than that no healer comes between open and flock. */
+#define ATTEMPTS 100
 
 static int close_keep_errno(int fd)
 {
@@ -277,16 +279,18 @@ static int set_once(int marks_fd, const char *kver, const char *who, struct mark
 int mark_set(int root_fd, const char *kver, const char *who, bool sync, struct mark *ret)
 {
 	struct mark m = MARK_NONE;
-	int marks_fd, r;
+	int marks_fd, r = -EAGAIN;
 
 	if (!valid_kver(kver))
 		return -EINVAL;
 	marks_fd = open_marks(root_fd, true);
 	if (marks_fd < 0)
 		return marks_fd;
-	do {
+	for (int i = 0; i < ATTEMPTS && r == -EAGAIN; i++)
 		r = set_once(marks_fd, kver, who, &m);
-	} while (r == -EAGAIN);
+	/* where modes or owners cannot be set, each new file is again none of ours */
+	if (r == -EAGAIN)
+		r = -EPERM;
 	/* Its name is what counts, and brings the inode along; the text may be lost. */
 	if (r == 0 && sync && fsync(marks_fd) < 0) {
 		r = -errno;

@@ -50,7 +50,8 @@ struct mark {
  * exec).
  * @who goes into the file, for whoever reads it. Several owners can hold one mark. With
  * @sync it is on disk when this returns. Returns 0, MARK_BUSY, -EINVAL if @kver can be no
- * kernel's name, -EPERM if a directory is not ours, or another errno.
+ * kernel's name, -EPERM if a directory is not ours or files in it cannot be ours alone, or
+ * another errno.
  */
 int mark_set(int root_fd, const char *kver, const char *who, bool sync, struct mark *ret);
 

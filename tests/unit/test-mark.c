@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
+#include <linux/capability.h>
 #include <signal.h>
 #include <sys/file.h>
+#include <sys/fsuid.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 
 #include "base/mark.h"
@@ -291,6 +294,37 @@ static void a_lock_that_others_can_hold_is_none(void **state)
 	close(theirs);
 }
 
+/* Whose files are another user's, though it is root: as where a network file system says so. */
+static void be_squashed(void)
+{
+	struct __user_cap_header_struct head = {.version = _LINUX_CAPABILITY_VERSION_3};
+	struct __user_cap_data_struct caps[_LINUX_CAPABILITY_U32S_3] = {0};
+
+	setfsuid(65534);
+	syscall(SYS_capget, &head, caps);
+	caps[0].effective = caps[0].permitted;
+	syscall(SYS_capset, &head, caps);
+}
+
+static void files_that_can_be_nobodys_own(void **state)
+{
+	const struct root *root = *state;
+	struct mark m = MARK_NONE;
+	pid_t child;
+	int status;
+
+	assert_int_equal(mark_set(root->fd, "5.4", "me", false, &m), 0);
+	mark_leave(&m);
+	child = fork();
+	if (child == 0) {
+		alarm(20);
+		be_squashed();
+		_exit(mark_set(root->fd, "6.1", "me", false, &m) == -EPERM ? 0 : 1);
+	}
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_int_equal(status, 0);
+}
+
 /* Owners and healers at random: the mark of one that was killed is never taken from it.
  */
 static void stands_a_crowd(void **state)
@@ -350,10 +384,13 @@ int main(void)
 		TEST(an_open_directory_is_closed),
 		TEST(a_second_name_is_not_written_to),
 		TEST(a_lock_that_others_can_hold_is_none),
+		TEST(files_that_can_be_nobodys_own),
 		TEST(stands_a_crowd),
 	};
 
-	if (geteuid() != 0)
+	if (geteuid() != 0) {
 		LEAVE_OUT(tests, a_foreign_directory_is_refused, "needs root");
+		LEAVE_OUT(tests, files_that_can_be_nobodys_own, "needs root");
+	}
 	return RUN(tests);
 }

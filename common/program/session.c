@@ -262,6 +262,13 @@ static int remove_leftovers(struct session *s, const struct target *t, const cha
 	return 1;
 }
 
+/* Of several kernels the gravest outcome is the exit status: an error, what breaks, what changes. */
+static void worsen(int *status, enum exit_status to)
+{
+	if (*status == EXIT_DONE || to == EXIT_ERROR || (*status == EXIT_CHANGES && to != EXIT_DONE))
+		*status = to;
+}
+
 static int verify(struct session *s, const struct target *t, const struct update *u, int *status)
 {
 	struct verify_result v;
@@ -270,7 +277,7 @@ static int verify(struct session *s, const struct target *t, const struct update
 	if (r < 0)
 		return r;
 	if (v.differences) {
-		*status = EXIT_DIFFERS;
+		worsen(status, EXIT_DIFFERS);
 		return 0;
 	}
 	if (s->o->quiet || s->o->json)
@@ -322,7 +329,7 @@ static void heal_mark(struct session *s, const char *kver)
 			heal(s, &s->marks[i]);
 }
 
-/* Bring one kernel up to date and tell of it. Sets *status, never back to 0. */
+/* Bring one kernel up to date and tell of it. */
 static int run_kernel(struct session *s, const struct kernel *k, struct json_object *json, int *status)
 {
 	_cleanup_(buf_done) struct buf before = {0}, touched = {0};
@@ -373,20 +380,17 @@ static int run_kernel(struct session *s, const struct kernel *k, struct json_obj
 	}
 	if (res.err == 0) {
 		report_problems(s, &t, &u);
-		if (s->o->errexit && u.problems.len && *status == EXIT_DONE)
-			*status = EXIT_SYMBOLS;
-		if (s->o->exit_code && res.plan.symbols.len)
-			*status = EXIT_SYMBOLS;
-		else if (s->o->exit_code && u.outcome != UPDATE_IDLE && u.outcome != UPDATE_SAME &&
-			*status == EXIT_DONE)
-			*status = EXIT_CHANGES;
+		if ((s->o->errexit && u.problems.len) || (s->o->exit_code && res.plan.symbols.len))
+			worsen(status, EXIT_SYMBOLS);
+		else if (s->o->exit_code && u.outcome != UPDATE_IDLE && u.outcome != UPDATE_SAME)
+			worsen(status, EXIT_CHANGES);
 		if (s->o->verify)
 			res.err = verify(s, &t, &u, status);
 		else if (o.write && s->lock >= 0)
 			heal_mark(s, k->kver);
 	}
 	if (res.err) {
-		*status = EXIT_ERROR;
+		worsen(status, EXIT_ERROR);
 		if (res.err < 0 && res.err != -ENOENT)
 			message(&s->m, "%s: failed: %s", k->kver, failure_text(res.err));
 		else if (res.err == -ENOENT)
@@ -466,8 +470,8 @@ static int run_kernels(struct session *s)
 
 		r = r ? r : e;
 	}
-	if (s->missing && status == EXIT_DONE)
-		status = EXIT_ERROR;
+	if (s->missing)
+		worsen(&status, EXIT_ERROR);
 	return r ? r : status;
 }
 

@@ -233,17 +233,35 @@ static void ask_module(struct asking *a, mod_idx i)
 	a->k->unref_module(mod);
 }
 
+/* libkmod takes each '-' of what it is asked for as a '_'. */
+static bool asks_for(const char *asked, const char *name)
+{
+	while (*name && *name == (*asked == '-' ? '_' : *asked))
+		name++, asked++;
+	return !*name && !*asked;
+}
+
 /* Then libkmod finds that module, and looks no further for those that have it as an alias. */
 static bool is_module_name(const struct asking *a, const char *alias)
 {
-	for (mod_idx i = 0; i < a->u->r.n; i++) {
-		const char *name = str_of(&a->u->t, mod_of(a, i)->name), *s = alias;
-
-		while (*name && *name == (*s == '-' ? '_' : *s))
-			name++, s++;
-		if (!*name && !*s)
+	for (mod_idx i = 0; i < a->u->r.n; i++)
+		if (asks_for(alias, str_of(&a->u->t, mod_of(a, i)->name)))
 			return true;
-	}
+	return false;
+}
+
+/* The same with the symbols' index, where a name that begins so is looked for first. */
+static bool is_symbol(const struct asking *a, const char *alias)
+{
+	static const char prefix[] = "symbol:";
+	const struct resolved *r = &a->u->r;
+
+	if (!str_starts(alias, prefix))
+		return false;
+	for (sym_key k = 0; k < r->n_keys; k++)
+		if (r->owner[k] != ID_NONE &&
+			asks_for(alias + strlen(prefix), resolved_key_name(r, k)))
+			return true;
 	return false;
 }
 
@@ -279,7 +297,7 @@ static void ask_aliases(struct asking *a)
 			const char *alias = str_of(t, t->values[v]);
 
 			if (v % step || !*alias || strpbrk(alias, "*?[]") || strlen(alias) > 1000 ||
-				!key_is_ascii(alias, strlen(alias)))
+				!key_is_ascii(alias, strlen(alias)) || is_symbol(a, alias))
 				continue;
 			a->v->aliases++;
 			ask_lookup(a, alias, str_of(t, m->name));

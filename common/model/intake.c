@@ -172,28 +172,44 @@ struct reading {
 	struct node node;
 };
 
-/* The last name and the last number before both are known count. */
-static void node_alias(struct node *n, const char *value, size_t len)
+static bool begins(const char *value, size_t len, const char *with)
 {
-	char number[64];
+	return len >= strlen(with) && memcmp(value, with, strlen(with)) == 0;
+}
+
+/* Whatever follows the numbers: 0, 1 for other aliases, or -ENOMEM. */
+static int node_numbers(struct node *n, const char *value, size_t len)
+{
+	_cleanup_(buf_done) struct buf text = {0};
 	unsigned major, minor;
 
+	if (!begins(value, len, "char-major-") && !begins(value, len, "block-major-"))
+		return 1;
+	buf_add(&text, value, len);
+	buf_char(&text, '\0');
+	if (text.err)
+		return text.err;
+	if (sscanf(strchr(text.data, '-'), "-major-%u-%u", &major, &minor) != 2)
+		return 1;
+	n->type = *value;
+	n->major = major;
+	n->minor = minor;
+	return 0;
+}
+
+/* The last name and the last number before both are known count. 0 or -ENOMEM. */
+static int node_alias(struct node *n, const char *value, size_t len)
+{
 	if (n->complete)
-		return;
-	if (len >= 8 && memcmp(value, "devname:", 8) == 0) {
-		n->name = value + 8;
-		n->name_len = len - 8;
-	} else if (len > 11 && len < sizeof(number) && (*value == 'c' || *value == 'b')) {
-		memcpy(number, value, len);
-		number[len] = '\0';
-		if (sscanf(number, "char-major-%u-%u", &major, &minor) != 2 &&
-			sscanf(number, "block-major-%u-%u", &major, &minor) != 2)
-			return;
-		n->type = *value;
-		n->major = major;
-		n->minor = minor;
+		return 0;
+	if (begins(value, len, "devname:")) {
+		n->name = value + strlen("devname:");
+		n->name_len = len - strlen("devname:");
+	} else if (node_numbers(n, value, len) < 0) {
+		return -ENOMEM;
 	}
 	n->complete = n->name && n->type;
+	return 0;
 }
 
 static int take_info(void *arg, enum elfmod_key key, const char *value, size_t len)
@@ -204,7 +220,8 @@ static int take_info(void *arg, enum elfmod_key key, const char *value, size_t l
 	switch (key) {
 	case ELFMOD_ALIAS:
 		buf_add(&r->in->values, &id, sizeof(id));
-		node_alias(&r->node, value, len);
+		if (node_alias(&r->node, value, len) < 0)
+			r->in->err = -ENOMEM;
 		break;
 	case ELFMOD_SOFTDEP:
 		buf_add(&r->in->softdeps, &id, sizeof(id));

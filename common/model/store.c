@@ -22,7 +22,7 @@
 #endif
 
 #define STORE_MAGIC "KMPFACTS"
-#define STORE_FORMAT 2u
+#define STORE_FORMAT 3u
 #define STORE_BYTE_ORDER 0x01020304u
 #define STORE_CODECS (WITH_ZSTD | WITH_XZ << 1 | WITH_GZIP << 2)
 #define CHECKED_FROM (offsetof(struct store_head, checksum) + sizeof(uint64_t))

@@ -5,7 +5,7 @@ The layout is that of common/model/store.h and tables.h; if it changes, so must 
 """
 import struct
 
-FORMAT = 2
+FORMAT = 3
 RACY = 1
 NONE = 0xffffffff
 STAMP, DIGEST = 'QQqq', 'QQ'

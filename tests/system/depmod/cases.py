@@ -373,7 +373,8 @@ case('devices', ['-a', K], tree({
     'extra/iota.ko': {'name': 'iota', 'aliases': ['devname:x']},
     'extra/kappa.ko': {'name': 'kappa', 'aliases': ['block-major-7-*', 'devname:loop', 'block-major-7-1',
                                                     'char-major-1-2']},
-    'extra/lambda.ko': {'name': 'lambda', 'aliases': ['char-major-1-2', 'block-major-3-4', 'devname:a', 'devname:b']}}))
+    'extra/lambda.ko': {'name': 'lambda', 'aliases': ['char-major-1-2', 'block-major-3-4', 'devname:a', 'devname:b']},
+    'extra/mu.ko': {'name': 'mu', 'aliases': ['devname:c', 'char-major-10-200' + 70 * 'x']}}))
 case('versions that are not needed', ['-ae', '-E', '/boot/symvers', K], tree({'extra/iota.ko': {
     'name': 'iota', 'needs': needs(('printk', PRINTK)), 'versions': [['module_layout', 0xbad], ['ghost', 1]]}}))
 case('a symbol of two modules', ['-ae', '-E', '/boot/symvers', K], tree({'extra/iota.ko': {'name': 'iota', 'exports': [

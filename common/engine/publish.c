@@ -22,6 +22,7 @@
 #include "engine/scan.h"
 
 #define ABANDONED_AFTER 3600 /* seconds */
+#define INDEX_MODE 0644
 
 static void temp_name(char to[64], enum output_id id, unsigned temp_id)
 {
@@ -39,13 +40,17 @@ bool published_differs(int dirfd, enum output_id id, const struct buf *want)
 	return fd < 0 || fs_same_bytes(fd, want->data, want->len) <= 0;
 }
 
-/* Are these the bytes of the file on disk? */
+/*
+ * Are these the bytes of the file on disk? One that others than root could not read, or that
+ * somebody else could write, is not what we would leave there, whatever its bytes.
+ */
 static bool same_on_disk(int dirfd, enum output_id id, const struct stat *st,
 	const struct store_head *known, const struct buf *want, struct digest digest)
 {
 	struct stamp stamp = stamp_of(st);
 
-	if (!S_ISREG(st->st_mode) || (uint64_t)st->st_size != want->len)
+	if (!S_ISREG(st->st_mode) || (st->st_mode & 07777) != INDEX_MODE || !fs_is_own(st) ||
+		(uint64_t)st->st_size != want->len)
 		return false;
 	if (known && known->valid_outputs && !known->outputs[id].racy &&
 		stamp_eq(&known->outputs[id].stamp, &stamp))
@@ -85,7 +90,7 @@ static int write_temp(const struct publish_options *o, enum output_id id, const 
 		sync_file_range(fd, 0, 0, SYNC_FILE_RANGE_WRITE); /* a start only: fdatasync waits */
 	if (r == 0)
 		r = own(fd);
-	if (r == 0 && fchmod(fd, 0644) < 0)
+	if (r == 0 && fchmod(fd, INDEX_MODE) < 0)
 		r = neg_errno();
 	if (o->path)
 		buf_printf(&path, "%s/%s", o->path, output_names[id]);

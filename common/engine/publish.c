@@ -212,6 +212,14 @@ int publish_age(int dirfd, int64_t newest_module, struct store_output *dep)
 	return 0;
 }
 
+/* A rename gives a file another ctime, and what made it younger another mtime, too. */
+static bool is_as_left(const struct stamp *now, const struct stamp *ours, bool renamed, bool aged)
+{
+	return now->ino == ours->ino && now->size == ours->size &&
+	       (now->mtime == ours->mtime || aged) &&
+	       (now->ctime == ours->ctime || renamed || aged);
+}
+
 /*
  * Remember each index as we left it. Somebody may have replaced one since, depmod itself say:
  * then no stamp is kept, and the next run looks at its bytes.
@@ -223,16 +231,13 @@ static void take_stamps(const struct publisher *p, struct published *pub, bool d
 
 	for (unsigned i = 0; i < OUT_MAX; i++) {
 		struct store_output *o = &pub->outputs[i];
-		const struct stamp *ours = &p->stamps[i];
 		struct stat st;
 
 		o->digest = p->digests[i];
 		if (fstatat(p->o->dirfd, output_names[i], &st, AT_SYMLINK_NOFOLLOW) < 0)
 			continue;
 		o->stamp = stamp_of(&st);
-		/* the rename gave it another ctime */
-		if (o->stamp.ino != ours->ino || o->stamp.size != ours->size ||
-			(o->stamp.mtime != ours->mtime && !(i == OUT_DEP && dep_aged)))
+		if (!is_as_left(&o->stamp, &p->stamps[i], pub->written[i], i == OUT_DEP && dep_aged))
 			o->stamp = (struct stamp){0};
 	}
 	for (unsigned i = 0; i < OUT_MAX; i++)

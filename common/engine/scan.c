@@ -219,8 +219,8 @@ static void add_file(struct scanning *s, struct lister *l, const char *name, mod
 	struct scan_file f = {.name = name, .old = old, .stamp = stamp_of(st),
 		.flags = is_link ? ROW_LINK : 0};
 
-	/* a link may lead to a file system that nobody looked at */
-	f.trusted = trusted && (!is_link || st->st_dev == l->dev);
+	/* a link may lead to a file system that nobody looked at, and a file be one's mount point */
+	f.trusted = trusted && st->st_dev == l->dev;
 	classify(s, &f);
 	buf_add(&l->files, &f, sizeof(f));
 }

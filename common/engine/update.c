@@ -638,8 +638,8 @@ int update_run(const struct target *t, const struct update_options *o, struct up
 	if (o->facts_only)
 		return finish_facts(&run);
 	outdir = update_open_outdir(t, o->write);
-	/* the scan has seen what is in the module directory, not elsewhere */
-	if (o->write && (ret->scan.leftovers || t->outdir) && !o->temp_id && outdir >= 0)
+	/* a scan has seen what is in the module directory, not elsewhere, and of named files nothing */
+	if (o->write && (ret->scan.leftovers || t->outdir || o->files) && !o->temp_id && outdir >= 0)
 		publish_clean(outdir);
 	r = prove(&run, outdir, &proven);
 	if (r < 0)

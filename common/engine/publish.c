@@ -2,7 +2,8 @@
 /*
  * All files that differ are written under temporary names of their own, then synced, then
  * renamed, then the directory is synced. Under the lock the temporary names are fixed: what a
- * killed run leaves is overwritten by the next one. Without it they are the process's own.
+ * killed run leaves is cleared away by the next one. Without it they have a random number: a
+ * process's own would be another's, too, in another container.
  *
  * Writing to the disk starts right behind each write() and is waited for only when all are
  * under way, so that the device sees one batch. The dependency files are renamed first:
@@ -13,6 +14,7 @@
 #include <fcntl.h>
 #include <stdatomic.h>
 #include <stdio.h>
+#include <sys/random.h>
 #include <sys/stat.h>
 #include <time.h>
 
@@ -23,13 +25,42 @@
 
 #define ABANDONED_AFTER 3600 /* seconds */
 #define INDEX_MODE 0644
+#define ATTEMPTS 100
 
-static void temp_name(char to[64], enum output_id id, unsigned temp_id)
+static void temp_name(char to[64], const struct publisher *p, enum output_id id)
 {
-	if (temp_id)
-		snprintf(to, 64, "%s" PUBLISH_SUFFIX ".%u", output_names[id], temp_id);
+	if (p->o->unlocked)
+		snprintf(to, 64, "%s" PUBLISH_SUFFIX ".%u", output_names[id], p->numbers[id]);
 	else
 		snprintf(to, 64, "%s" PUBLISH_SUFFIX, output_names[id]);
+}
+
+static uint32_t random_number(void)
+{
+	struct timespec now;
+	uint32_t n;
+
+	if (getrandom(&n, sizeof(n), GRND_NONBLOCK) == sizeof(n))
+		return n;
+	/* early at boot, or on an old kernel: another one will do if this is taken */
+	clock_gettime(CLOCK_REALTIME, &now);
+	return (uint32_t)now.tv_nsec * 2654435761u + (uint32_t)getpid();
+}
+
+/* A file that is new, whoever else is at work. A descriptor or -errno. */
+static int open_temp(struct publisher *p, enum output_id id, char name[64])
+{
+	int fd = -1;
+
+	for (int i = 0; i < ATTEMPTS; i++) {
+		p->numbers[id] = p->o->unlocked ? random_number() : 0;
+		temp_name(name, p, id);
+		fd = openat(p->o->dirfd, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
+			0600);
+		if (fd >= 0 || errno != EEXIST || !p->o->unlocked)
+			break;
+	}
+	return fd < 0 ? neg_errno() : fd;
 }
 
 bool published_differs(int dirfd, enum output_id id, const struct buf *want)
@@ -71,20 +102,17 @@ static int own(int fd)
 	return errno == EPERM || errno == EINVAL || errno == ENOTSUP ? 0 : neg_errno();
 }
 
-static int write_temp(const struct publish_options *o, enum output_id id, const struct buf *b,
-	int *ret_fd)
+static int write_temp(struct publisher *p, enum output_id id, const struct buf *b)
 {
+	const struct publish_options *o = p->o;
 	_cleanup_(closep) int fd = -1;
 	_cleanup_(buf_done) struct buf path = {0};
 	char temp[64];
 	int r;
 
-	temp_name(temp, id, o->temp_id);
-	if (o->temp_id)
-		unlinkat(o->dirfd, temp, 0); /* of a killed run of the same number */
-	fd = openat(o->dirfd, temp, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+	fd = open_temp(p, id, temp);
 	if (fd < 0)
-		return neg_errno();
+		return fd;
 	r = fs_write_all(fd, b->data, b->len);
 	if (r == 0 && o->sync)
 		sync_file_range(fd, 0, 0, SYNC_FILE_RANGE_WRITE); /* a start only: fdatasync waits */
@@ -100,7 +128,7 @@ static int write_temp(const struct publish_options *o, enum output_id id, const 
 		unlinkat(o->dirfd, temp, 0);
 		return r;
 	}
-	*ret_fd = TAKE_FD(fd);
+	p->fds[id] = TAKE_FD(fd);
 	return 0;
 }
 
@@ -149,22 +177,23 @@ static int sync_and_close(struct publisher *p)
 	return r;
 }
 
-static int rename_all(const struct publish_options *o, struct published *p)
+static int rename_all(struct publisher *p)
 {
+	const struct publish_options *o = p->o;
 	char temp[64];
 
 	for (unsigned i = 0; i < OUT_MAX; i++) {
-		if (!p->written[i])
+		if (!p->pub.written[i])
 			continue;
-		temp_name(temp, i, o->temp_id);
+		temp_name(temp, p, i);
 		if (renameat(o->dirfd, temp, o->dirfd, output_names[i]) < 0) {
-			p->failed = i;
+			p->pub.failed = i;
 			return neg_errno();
 		}
-		p->n_replaced++;
+		p->pub.n_replaced++;
 	}
-	if (o->sync && p->n_written) {
-		p->device_flushes++;
+	if (o->sync && p->pub.n_written) {
+		p->pub.device_flushes++;
 		/* some file systems have no such thing as a directory on disk */
 		if (fsync(o->dirfd) < 0 && errno != EINVAL && errno != ENOTSUP && errno != EROFS)
 			return neg_errno();
@@ -245,14 +274,14 @@ static void take_stamps(const struct publisher *p, struct published *pub, bool d
 				       (i == OUT_DEP && dep_aged); /* see publish_age() */
 }
 
-static void remove_temps(const struct publish_options *o, const struct published *p)
+static void remove_temps(const struct publisher *p)
 {
 	char temp[64];
 
 	for (unsigned i = 0; i < OUT_MAX; i++) {
-		temp_name(temp, i, o->temp_id);
-		if (p->written[i])
-			unlinkat(o->dirfd, temp, 0);
+		temp_name(temp, p, i);
+		if (p->pub.written[i])
+			unlinkat(p->o->dirfd, temp, 0);
 	}
 }
 
@@ -276,7 +305,7 @@ int publish_take(void *publisher, enum output_id id, const struct buf *data)
 		return 0;
 	}
 	/* found now, while all old files are in place */
-	r = r == 0 && S_ISDIR(st.st_mode) ? -EISDIR : write_temp(p->o, id, data, &p->fds[id]);
+	r = r == 0 && S_ISDIR(st.st_mode) ? -EISDIR : write_temp(p, id, data);
 	p->pub.written[id] = r == 0;
 	p->failed[id] = r < 0;
 	return r;
@@ -290,7 +319,7 @@ void publish_abort(struct publisher *p)
 		if (p->failed[i])
 			p->pub.failed = i;
 	}
-	remove_temps(p->o, &p->pub);
+	remove_temps(p);
 }
 
 int publish_commit(struct publisher *p, struct published *ret)
@@ -302,7 +331,7 @@ int publish_commit(struct publisher *p, struct published *ret)
 		p->pub.n_written += p->pub.written[i];
 	r = sync_and_close(p);
 	if (r == 0)
-		r = rename_all(p->o, &p->pub);
+		r = rename_all(p);
 	if (r < 0)
 		publish_abort(p);
 	if (r == 0)

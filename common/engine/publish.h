@@ -8,14 +8,14 @@
 #include "engine/emit.h"
 #include "model/store.h"
 
-/* How names of files end that are being written. Without the lock a number follows. */
+/* How names of files end that are being written. Without the lock a random number follows. */
 #define PUBLISH_SUFFIX ".kmp-new"
 
 struct publish_options {
 	int dirfd;
 	const char *path; /* of that directory on the running system, for labels; or NULL */
 	bool sync;
-	unsigned temp_id; /* 0: the lock is held; else part of temporary names, such as a pid */
+	bool unlocked; /* others may be at work in the same directory */
 	const struct store_head *known; /* what was published before, or NULL */
 	int64_t newest_module; /* modules.dep will not be older; ns */
 };
@@ -32,6 +32,7 @@ struct published {
 struct publisher {
 	const struct publish_options *o;
 	int fds[OUT_MAX];
+	uint32_t numbers[OUT_MAX]; /* of temporary names, without the lock */
 	struct digest digests[OUT_MAX];
 	struct stamp stamps[OUT_MAX]; /* of the files as they were written, or found to be right */
 	bool failed[OUT_MAX];

@@ -441,7 +441,7 @@ static int emit_and_publish(struct run *run, int outdir)
 	struct update *u = run->u;
 	_cleanup_(buf_done) struct buf path = {0};
 	struct publish_options o = {.dirfd = outdir, .sync = run->o->sync,
-		.temp_id = run->o->temp_id,
+		.unlocked = run->o->unlocked,
 		.known = run->t->outdir || !u->store.head ? NULL : u->store.head,
 		.newest_module = u->scan.newest_mtime};
 	struct publisher p;
@@ -639,7 +639,7 @@ int update_run(const struct target *t, const struct update_options *o, struct up
 		return finish_facts(&run);
 	outdir = update_open_outdir(t, o->write);
 	/* a scan has seen what is in the module directory, not elsewhere, and of named files nothing */
-	if (o->write && (ret->scan.leftovers || t->outdir || o->files) && !o->temp_id && outdir >= 0)
+	if (o->write && (ret->scan.leftovers || t->outdir || o->files) && !o->unlocked && outdir >= 0)
 		publish_clean(outdir);
 	r = prove(&run, outdir, &proven);
 	if (r < 0)

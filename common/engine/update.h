@@ -41,7 +41,7 @@ struct update_options {
 	const char *const *touched; /* see scan_options */
 	size_t n_touched;
 	const struct vmlinux *check; /* check symbols against it; NULL: do not */
-	unsigned temp_id; /* see publish_options */
+	bool unlocked; /* see publish_options */
 	bool keep_store; /* use the store but leave it as it is */
 	bool repeat_warnings; /* do not prove idleness where making the indexes warned of something */
 	const char *const *files; /* index just these (absolute paths); NULL: the tree */

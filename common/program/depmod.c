@@ -652,7 +652,7 @@ static int run(struct depmod *d, const struct vmlinux *vmlinux)
 		.donor_dir = d->store,
 		.keep_store = d->show,
 		.repeat_warnings = !d->quick,
-		.temp_id = d->lock < 0 ? (unsigned)getpid() : 0,
+		.unlocked = d->lock < 0,
 		.check = vmlinux,
 		.n_files = d->n_files,
 	};

@@ -590,7 +590,7 @@ static int emit_to(struct emission *e)
 static int write_indexes(struct emission *e)
 {
 	_cleanup_(closep) int dir = update_open_outdir(&e->j->t, true);
-	struct publish_options o = {.dirfd = dir, .temp_id = (unsigned)getpid()};
+	struct publish_options o = {.dirfd = dir, .unlocked = true};
 	struct published pub;
 	struct publisher p;
 	int r = dir;

@@ -349,7 +349,7 @@ static int run_kernel(struct session *s, const struct kernel *k, struct json_obj
 		.store_name = store,
 		.check = s->has_vmlinux ? &s->vmlinux : NULL,
 		.donor_dir = -1,
-		.temp_id = s->lock < 0 ? (unsigned)getpid() : 0,
+		.unlocked = s->lock < 0,
 	};
 	int r;
 

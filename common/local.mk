@@ -24,6 +24,7 @@ common_libkmpdepmod_a_SOURCES = \
 	common/base/pages.h \
 	common/base/pool.c \
 	common/base/pool.h \
+	common/base/std.h \
 	common/base/util.h \
 	common/formats/decompress.c \
 	common/formats/decompress.h \

@@ -20,6 +20,7 @@
 #include <sys/resource.h>
 #include <sys/syscall.h>
 
+#include "base/std.h"
 #include "formats/decompress.h"
 #include "formats/modname.h"
 #include "inspect/inspect.h"
@@ -169,6 +170,8 @@ int main(int argc, char **argv)
 	struct inspection in = {0};
 	int r;
 
+	if (!std_take())
+		return 1;
 	if (argc < 3 || !str_eq(argv[1], "--root")) {
 		fputs("usage: inspect-package --root DIR OPERAND...\n", stderr);
 		return 2;

@@ -37,6 +37,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/std.h"
+
 #define PROGRAM SBINDIR "/kmp-depmod"
 #define NAME "depmod"
 
@@ -225,6 +227,7 @@ int main(int argc, char **argv)
 	static char *no_arguments[] = {(char *)NAME, NULL};
 	struct result result;
 	const char *wrong;
+	bool closed = fcntl(STDOUT_FILENO, F_GETFD) < 0;
 	int held;
 
 	/* both kmp-depmod and kmod are depmod by that name */
@@ -235,8 +238,11 @@ int main(int argc, char **argv)
 	/* who ignores the end of his children does not learn how they ended */
 	signal(SIGCHLD, SIG_DFL);
 
+	/* neither what is held back nor what kmod's depmod writes is a place for messages */
+	if (!std_take())
+		return EXIT_FAILURE;
 	/* with standard output closed there is nothing to hold back */
-	held = fcntl(STDOUT_FILENO, F_GETFD) < 0 ? -1 : memfd_create(NAME, MFD_CLOEXEC);
+	held = closed ? -1 : memfd_create(NAME, MFD_CLOEXEC);
 	result = run(argv, held, false);
 	wrong = what_is_wrong(&result);
 	if (wrong)

@@ -3,6 +3,7 @@
 
 #include <malloc.h>
 
+#include "base/std.h"
 #include "program/depmod.h"
 #include "program/keep.h"
 #include "program/session.h"
@@ -33,6 +34,8 @@ int main(int argc, char **argv)
 	struct options o;
 	int status;
 
+	if (!std_take())
+		return EXIT_ERROR;
 	keep_pages();
 	if (argc > 0 && str_eq(base_name(argv[0]), "depmod"))
 		return depmod_main(argc, argv);

@@ -29,6 +29,10 @@ static void show(int argc, char **argv)
 		for (int fd = 3; fd < 64; fd++)
 			if (fcntl(fd, F_GETFD) >= 0)
 				printf("descriptor: %d\n", fd);
+	if (getenv("SHOW_CLOSED"))
+		for (int fd = 0; fd < 3; fd++)
+			if (fcntl(fd, F_GETFD) < 0)
+				printf("closed: %d\n", fd);
 	if (getenv("SHOW_SIGNALS")) {
 		sigset_t mask;
 

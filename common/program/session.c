@@ -240,7 +240,25 @@ static void report_problems(const struct session *s, const struct target *t, con
 	}
 }
 
-/* A kernel whose last module and lists went: what we made goes, too. */
+/* Indexes elsewhere. What is known of the kernel's own, and its directory, are no matter of theirs. */
+static int remove_elsewhere(const struct session *s, const struct target *t)
+{
+	_cleanup_(closep) int dir = update_open_outdir(t, false);
+	int n = 0;
+
+	if (dir < 0)
+		return dir == -ENOENT ? 0 : dir;
+	if (!s->o->dry_run && !s->o->verify)
+		return publish_remove(dir);
+	for (unsigned i = 0; i < OUT_MAX; i++)
+		n += faccessat(dir, output_names[i], F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+	return n;
+}
+
+/*
+ * A kernel whose last module and lists went: what we made goes, too. Whether anything did, or would,
+ * or -errno.
+ */
 static int remove_leftovers(struct session *s, const struct target *t, const char *store)
 {
 	_cleanup_(closep) int dir = -1;
@@ -250,6 +268,8 @@ static int remove_leftovers(struct session *s, const struct target *t, const cha
 		return 0;
 	if (faccessat(s->store_dir, store, F_OK, AT_SYMLINK_NOFOLLOW) < 0)
 		return errno == ENOENT ? 0 : neg_errno(); /* 0: never indexed by us */
+	if (t->outdir)
+		return remove_elsewhere(s, t);
 	if (s->o->dry_run || s->o->verify)
 		return 1;
 	dir = update_open_outdir(t, false);

@@ -56,6 +56,11 @@ static bool is_empty(const struct plan *p)
 	       !p->unhidden.len && !p->dependencies.len && !p->symbols.len;
 }
 
+static const char *what_goes(const struct session *s)
+{
+	return s->outdir ? "its indexes there" : "its indexes and facts";
+}
+
 void show_plan(const struct session *s, const struct result *r)
 {
 	const struct update *u = r->update;
@@ -63,9 +68,7 @@ void show_plan(const struct session *s, const struct result *r)
 	if (r->err)
 		return;
 	if (u->outcome == UPDATE_NO_KERNEL) {
-		printf("%s: no modules; %s\n", r->kernel->kver,
-			s->o->dry_run ? "its indexes and facts would be removed" :
-					"its indexes and facts were removed");
+		printf("%s: no modules; %s would be removed\n", r->kernel->kver, what_goes(s));
 		return;
 	}
 	if (u->outcome == UPDATE_CHANGED)
@@ -106,6 +109,8 @@ void show_summary(struct session *s, const struct result *r)
 	if (r->update->outcome == UPDATE_CHANGED)
 		note(&s->m, "%s: %u index files written; modules: %s", r->kernel->kver,
 			r->update->pub.n_written, b.len > 1 ? b.data : "none added or removed");
+	else if (r->update->outcome == UPDATE_NO_KERNEL)
+		note(&s->m, "%s: no modules; %s were removed", r->kernel->kver, what_goes(s));
 	else
 		note(&s->m, "%s: up to date", r->kernel->kver);
 }

@@ -48,6 +48,7 @@ struct lister {
 	struct buf events; /* struct scan_event */
 	bool leftovers;   /* see struct scan */
 	bool doubtful;    /* the directory at hand has entries that may become modules unseen */
+	bool hides;       /* and such that depmod.d leaves out */
 	dev_t dev;        /* of the last directory, and whether its stats are trusted */
 	bool dev_known, dev_trusted;
 	int err;
@@ -317,6 +318,13 @@ static int file_cmp(const void *a, const void *b)
 	return strcmp(((const struct scan_file *)a)->name, ((const struct scan_file *)b)->name);
 }
 
+/* What is excluded is not looked into: any directory may have modules. */
+static bool hides_modules(const struct depmodd *c, const struct dirent *e)
+{
+	return depmodd_excluded_by_line(c, e->d_name) &&
+	       (e->d_type != DT_REG || modname_is_module_file(e->d_name, strlen(e->d_name)));
+}
+
 static void list_dir(struct scanning *s, struct lister *l, int fd, const struct work_dir *w,
 	bool trusted)
 {
@@ -333,9 +341,12 @@ static void list_dir(struct scanning *s, struct lister *l, int fd, const struct 
 	while (errno = 0, (e = readdir(d))) {
 		if (!*w->path && strstr(e->d_name, PUBLISH_SUFFIX))
 			l->leftovers = true;
-		if (str_eq(e->d_name, ".") || str_eq(e->d_name, "..") ||
-			depmodd_excluded(s->c, e->d_name))
+		if (str_eq(e->d_name, ".") || str_eq(e->d_name, ".."))
 			continue;
+		if (depmodd_excluded(s->c, e->d_name)) {
+			l->hides |= hides_modules(s->c, e);
+			continue;
+		}
 		list_entry(s, l, fd, w, e, trusted);
 	}
 	if (errno)
@@ -390,6 +401,7 @@ static void scan_dir(struct scanning *s, struct lister *l, const struct work_dir
 		return;
 	}
 	l->doubtful = false;
+	l->hides = same && (old->flags & ROW_HIDES);
 	if (same)
 		stat_known(s, l, fd, w->path, w->old, trusted);
 	else
@@ -398,6 +410,8 @@ static void scan_dir(struct scanning *s, struct lister *l, const struct work_dir
 		f.d.stamp = (struct stamp){0};
 	else if (l->doubtful || stamp_racy(&f.d.stamp, s->racy_limit))
 		f.d.flags |= ROW_RACY;
+	if (l->hides)
+		f.d.flags |= ROW_HIDES;
 	f.n_files = (uint32_t)vec_len(&l->files, struct scan_file) - f.d.first;
 	buf_add(&l->dirs, &f, sizeof(f));
 }

@@ -45,7 +45,7 @@ struct scan_file {
 struct scan_dir {
 	const char *path; /* "" is the kernel's directory; absolute: external */
 	dir_row old;
-	uint32_t flags; /* ROW_RACY */
+	uint32_t flags; /* ROW_RACY, ROW_HIDES */
 	uint32_t first; /* of its files in scan.files */
 	struct stamp stamp;
 };

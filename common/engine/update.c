@@ -189,9 +189,20 @@ static bool outputs_intact(const struct run *run, int outdir)
 	       published_intact(outdir, u->store.head) && (run->o->write || !dep_is_old(u));
 }
 
+/* In the kernel's directory, that is, not in external ones. */
+static bool hides_modules(const struct scan *s)
+{
+	for (uint32_t i = 0; i < s->n_dirs; i++)
+		if ((s->dirs[i].flags & ROW_HIDES) && *s->dirs[i].path != '/')
+			return true;
+	return false;
+}
+
+/* Modules that depmod.d leaves out are modules: depmod then writes empty indexes. */
 static bool is_kernel(const struct update *u)
 {
-	return u->scan.n_files > 0 || u->order_err != -ENOENT || u->builtin_err != -ENOENT;
+	return u->scan.n_files > 0 || u->order_err != -ENOENT || u->builtin_err != -ENOENT ||
+	       hides_modules(&u->scan);
 }
 
 /* Only then is it known that there are no modules. */

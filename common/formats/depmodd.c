@@ -186,10 +186,20 @@ int depmodd_finish(struct depmodd *c)
 	return c->n_search ? 0 : list_add(&c->search, &c->n_search, "updates");
 }
 
+static bool is_always_excluded(const char *name)
+{
+	return str_eq(name, "build") || str_eq(name, "source");
+}
+
 bool depmodd_excluded(const struct depmodd *c, const char *name)
 {
-	if (str_eq(name, "build") || str_eq(name, "source"))
-		return true;
+	return is_always_excluded(name) || depmodd_excluded_by_line(c, name);
+}
+
+bool depmodd_excluded_by_line(const struct depmodd *c, const char *name)
+{
+	if (is_always_excluded(name))
+		return false;
 	for (size_t i = 0; i < c->n_exclude; i++)
 		if (str_eq(name, c->exclude[i]))
 			return true;

@@ -41,6 +41,8 @@ int depmodd_finish(struct depmodd *c);
 
 /* Is an entry of this name skipped, at any depth? build, source and the excluded are. */
 bool depmodd_excluded(const struct depmodd *c, const char *name);
+/* Would it not be, but for an exclude line? */
+bool depmodd_excluded_by_line(const struct depmodd *c, const char *name);
 
 /* Where a module's file lies, up to the end of the module's name in its base name. */
 struct modpath {

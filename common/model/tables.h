@@ -36,6 +36,7 @@ enum {
 	ROW_LINK = 1 << 1,      /* a symbolic link; the stamp is its target's */
 	ROW_COMPRESSED = 1 << 2, /* the digest of the file's bytes on disk is known */
 	ROW_NODE_ONLY = 1 << 3, /* devnode is a name without type and numbers */
+	ROW_HIDES = 1 << 4, /* a directory: depmod.d leaves out what may be, or hold, modules */
 };
 
 static inline struct stamp stamp_of(const struct stat *st)

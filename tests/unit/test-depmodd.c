@@ -138,6 +138,9 @@ static void excluded(void **state)
 	assert_false(depmodd_excluded(&c, "three"));
 	assert_false(depmodd_excluded(&c, "on"));
 	assert_false(depmodd_excluded(&c, ".hidden"));
+	assert_true(depmodd_excluded_by_line(&c, "two"));
+	assert_false(depmodd_excluded_by_line(&c, "three"));
+	assert_false(depmodd_excluded_by_line(&c, "build"));
 	depmodd_done(&c);
 }
 

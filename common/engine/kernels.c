@@ -17,33 +17,34 @@ static bool is_better_name(const char *dir, const char *name, const char *than)
 	return str_eq(name, own) || strcmp(name, than) < 0;
 }
 
-static int kernels_add(struct kernels *k, const char *kver, const char *dir)
+static int kernel_rename(struct kernel *k, const char *kver, const char *name)
+{
+	free(k->kver);
+	free(k->name);
+	k->kver = strdup(kver);
+	k->name = strdup(name);
+	return k->kver && k->name ? 0 : -ENOMEM;
+}
+
+static int kernels_add(struct kernels *k, const char *kver, const char *name, const char *dir)
 {
 	struct kernel *list;
 	size_t at = 0;
-	char *name;
 
 	while (at < k->n && strcmp(k->list[at].dir, dir) < 0)
 		at++;
-	if (at < k->n && str_eq(k->list[at].dir, dir)) {
-		if (!is_better_name(dir, kver, k->list[at].kver))
-			return 0;
-		name = strdup(kver);
-		if (!name)
-			return -ENOMEM;
-		free(k->list[at].kver);
-		k->list[at].kver = name;
-		return 0;
-	}
+	if (at < k->n && str_eq(k->list[at].dir, dir))
+		return is_better_name(dir, kver, k->list[at].kver) ?
+			       kernel_rename(&k->list[at], kver, name) :
+			       0;
 	list = realloc(k->list, (k->n + 1) * sizeof(*list));
 	if (!list)
 		return -ENOMEM;
 	k->list = list;
 	memmove(list + at + 1, list + at, (k->n - at) * sizeof(*list));
-	list[at].kver = strdup(kver);
-	list[at].dir = strdup(dir);
+	list[at] = (struct kernel){.dir = strdup(dir)};
 	k->n++;
-	return list[at].kver && list[at].dir ? 0 : -ENOMEM;
+	return list[at].dir ? kernel_rename(&list[at], kver, name) : -ENOMEM;
 }
 
 /* The kernel's own directory may be a link: its real path names it. */
@@ -54,11 +55,11 @@ static int add_one(const struct root *root, const char *modules, const char *kve
 	_cleanup_(freep) char *real = NULL;
 	int r;
 
-	buf_printf(&path, "%s/%s", modules, kver);
+	buf_printf(&path, "/%s/%s", modules + strspn(modules, "/"), kver);
 	if (path.err)
 		return path.err;
 	r = root_realpath(root, path.data, &real);
-	return r < 0 ? r : kernels_add(k, kver, real);
+	return r < 0 ? r : kernels_add(k, kver, path.data, real);
 }
 
 static int list_dir(const struct root *root, const char *modules, const struct report *report,
@@ -132,6 +133,7 @@ void kernels_done(struct kernels *k)
 	for (size_t i = 0; i < k->n; i++) {
 		free(k->list[i].kver);
 		free(k->list[i].dir);
+		free(k->list[i].name);
 	}
 	free(k->list);
 	*k = (struct kernels){0};

@@ -8,6 +8,7 @@
 struct kernel {
 	char *kver;
 	char *dir; /* its module directory, a real path relative to the root */
+	char *name; /* the same as depmod names it: absolute, within the root, links in it */
 };
 
 struct kernels {

@@ -25,23 +25,35 @@ static uint32_t *ids_new(size_t n, uint32_t fill)
 
 /* --- one file for each name --- */
 
-static int modpath(const struct tables *t, mod_row row, struct buf *b, struct modpath *ret)
+/* The text of b is what *ret points into. 0 or -ENOMEM. */
+static int modpath(const struct target *target, const struct tables *t, mod_row row, struct buf *b,
+	struct modpath *ret)
 {
 	const struct mod *m = &t->mods[row];
-	size_t len;
+	bool external = *str_of(t, t->dirs[m->dir].path) == '/';
+	size_t above = 0, len;
 
+	if (!external && target->name) {
+		buf_printf(b, "%s/", target->name);
+		above = b->len;
+	}
 	tables_path(t, row, b);
 	buf_char(b, '\0');
 	if (b->err)
 		return b->err;
 	len = b->len - 1 - str_len(t, m->file) + modname_len(str_of(t, m->file));
-	*ret = *b->data == '/' ? (struct modpath){.abs = b->data, .abs_len = len} :
-				 (struct modpath){.rel = b->data, .rel_len = len};
+	*ret = (struct modpath){0};
+	if (external || above)
+		*ret = (struct modpath){.abs = b->data, .abs_len = len};
+	if (!external) {
+		ret->rel = b->data + above;
+		ret->rel_len = len - above;
+	}
 	return 0;
 }
 
-int resolve_replaces(const struct tables *t, const struct depmodd *c, mod_row new, mod_row old,
-	const char **ret_rule)
+int resolve_replaces(const struct target *target, const struct tables *t, const struct depmodd *c,
+	mod_row new, mod_row old, const char **ret_rule)
 {
 	_cleanup_(buf_done) struct buf a = {0}, b = {0};
 	struct modpath x, y;
@@ -49,9 +61,9 @@ int resolve_replaces(const struct tables *t, const struct depmodd *c, mod_row ne
 
 	if (ret_rule)
 		*ret_rule = NULL;
-	r = modpath(t, new, &a, &x);
+	r = modpath(target, t, new, &a, &x);
 	if (r == 0)
-		r = modpath(t, old, &b, &y);
+		r = modpath(target, t, old, &b, &y);
 	return r < 0 ? r : depmodd_replaces(c, &x, &y, ret_rule);
 }
 
@@ -75,36 +87,60 @@ static int walk_order(const void *a, const void *b, void *t)
 	return tables_walk_order(t, *(const mod_row *)a, *(const mod_row *)b);
 }
 
+/* What all walks, one after the other, end up with: its place in paths. */
+static size_t walk_all(const struct depmodd *c, const struct modpath *paths, size_t n)
+{
+	size_t won = n;
+
+	for (size_t walk = 0; walk <= c->n_external; walk++)
+		for (size_t i = 0; i < n; i++)
+			if (depmodd_meets(c, walk, &paths[i]) &&
+				(won == n || depmodd_replaces(c, &paths[i], &paths[won], NULL)))
+				won = i;
+	return won < n ? won : 0; /* no walk: they were named */
+}
+
+static int choose(const struct target *target, const struct tables *t, const struct depmodd *c,
+	const mod_row *rows, size_t n, struct buf *texts, struct modpath *paths, mod_row *ret)
+{
+	size_t won;
+
+	for (size_t i = 0; i < n; i++)
+		if (modpath(target, t, rows[i], &texts[i], &paths[i]) < 0)
+			return -ENOMEM;
+	won = walk_all(c, paths, n);
+	for (size_t i = 0; i < n; i++)
+		if (i != won && depmodd_replaces(c, &paths[i], &paths[won], NULL) ==
+					depmodd_replaces(c, &paths[won], &paths[i], NULL))
+			report_duplicate(target, t, rows[won], rows[i]);
+	*ret = rows[won];
+	return 0;
+}
+
 /* Of all files of one name, linked through next[], the one that a walk ends up with. */
 static int winner(const struct target *target, const struct tables *t, const struct depmodd *c,
 	mod_row head, const mod_row *next, mod_row *ret)
 {
 	_cleanup_(buf_done) struct buf list = {0};
-	mod_row *rows, won;
+	_cleanup_(freep) struct modpath *paths = NULL;
+	struct buf *texts;
 	size_t n;
+	int r = -ENOMEM;
 
-	for (mod_row r = head; r != ID_NONE; r = next[r])
-		buf_add(&list, &r, sizeof(r));
+	for (mod_row m = head; m != ID_NONE; m = next[m])
+		buf_add(&list, &m, sizeof(m));
 	if (list.err)
 		return list.err;
-	rows = vec_data(&list, mod_row);
 	n = vec_len(&list, mod_row);
-	qsort_r(rows, n, sizeof(*rows), walk_order, (void *)t);
-	won = rows[0];
-	for (size_t i = 1; i < n; i++) {
-		int replaces = resolve_replaces(t, c, rows[i], won, NULL);
-
-		if (replaces < 0)
-			return replaces;
-		if (replaces)
-			won = rows[i];
-	}
-	for (size_t i = 0; i < n; i++)
-		if (rows[i] != won && resolve_replaces(t, c, rows[i], won, NULL) ==
-					      resolve_replaces(t, c, won, rows[i], NULL))
-			report_duplicate(target, t, won, rows[i]);
-	*ret = won;
-	return 0;
+	qsort_r(list.data, n, sizeof(mod_row), walk_order, (void *)t);
+	paths = calloc(n, sizeof(*paths));
+	texts = calloc(n, sizeof(*texts));
+	if (paths && texts)
+		r = choose(target, t, c, vec_data(&list, mod_row), n, texts, paths, ret);
+	for (size_t i = 0; texts && i < n; i++)
+		buf_done(&texts[i]);
+	free(texts);
+	return r;
 }
 
 static int choose_files(const struct target *target, const struct tables *t,

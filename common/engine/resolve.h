@@ -67,5 +67,5 @@ static inline sym_key resolved_look(const struct resolved *r, str_id sym)
 }
 
 /* depmodd_replaces() for two module files: 1, 0, or -ENOMEM. */
-int resolve_replaces(const struct tables *t, const struct depmodd *c, mod_row new, mod_row old,
-	const char **ret_rule);
+int resolve_replaces(const struct target *target, const struct tables *t, const struct depmodd *c,
+	mod_row new, mod_row old, const char **ret_rule);

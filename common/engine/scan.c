@@ -59,6 +59,8 @@ struct scanning {
 	const struct depmodd *c;
 	const struct scan_options *o;
 	int top;
+	const char **starts; /* external directories as tables have them, each once */
+	size_t n_starts;
 	int64_t racy_limit;
 	struct lister *listers;
 	unsigned n_threads;
@@ -226,14 +228,26 @@ static void add_file(struct scanning *s, struct lister *l, const char *name, mod
 	buf_add(&l->files, &f, sizeof(f));
 }
 
+/* Is it where a walk starts? Then no other one enters it: what is in it is there once. */
+static bool is_start(const struct scanning *s, const char *path)
+{
+	for (size_t i = 0; i < s->n_starts; i++)
+		if (str_eq(path, s->starts[i]))
+			return true;
+	return *path == '/' && s->t->name && str_eq(path, s->t->name);
+}
+
 static void add_subdir(struct scanning *s, struct lister *l, const char *dir, const char *name,
 	bool is_link)
 {
 	char path[PATH_MAX];
 	struct work_dir w = {.is_link = is_link};
 	int n = snprintf(path, sizeof(path), "%s%s%s", dir, *dir ? "/" : "", name);
-	uint32_t before = atomic_fetch_add(&s->n_dirs, n > PATH_LEN_MAX ? 0 : 1);
+	uint32_t before;
 
+	if (n <= PATH_LEN_MAX && is_start(s, path))
+		return;
+	before = atomic_fetch_add(&s->n_dirs, n > PATH_LEN_MAX ? 0 : 1);
 	/* of too many the first is told of: links can make millions of them */
 	if (n > PATH_LEN_MAX || before == DIRS_MAX)
 		tell(l, EVENT_TREE_LIMIT, dir, name, 0);
@@ -431,39 +445,55 @@ static void scan_worker(void *arg, unsigned i)
 	}
 }
 
-/* Is an external directory named again by a line that is looked at before? */
-static bool is_repeated(const struct depmodd *c, size_t i)
+/*
+ * What a path is below the kernel's directory, by its text, as in depmod; else NULL. That, too,
+ * where two slashes follow: what depmod then writes leads elsewhere.
+ */
+static const char *below_kernel(const struct target *t, const char *path)
 {
-	for (size_t k = i + 1; k < c->n_external; k++)
-		if (str_eq(c->external[k], c->external[i]))
-			return true;
-	return false;
+	size_t n = t->name ? strlen(t->name) : 0;
+
+	if (n == 0 || strncmp(path, t->name, n) != 0 || path[n] != '/' || !path[n + 1] ||
+		path[n + 1] == '/')
+		return NULL;
+	return path + n + 1;
+}
+
+/* One may be named by several lines, or be the kernel's directory or lie in it. */
+static int find_starts(struct scanning *s)
+{
+	s->starts = calloc(s->c->n_external + 1, sizeof(*s->starts));
+	if (!s->starts)
+		return -ENOMEM;
+	for (size_t i = s->c->n_external; i-- > 0;) {
+		const char *path = s->c->external[i], *below = below_kernel(s->t, path);
+
+		if (*path != '/')
+			tell(&s->listers[0], EVENT_DIR_UNREADABLE, path, "", -EINVAL);
+		else if (!is_start(s, below ? below : path))
+			s->starts[s->n_starts++] = below ? below : path;
+	}
+	return 0;
 }
 
 static int first_round(struct scanning *s, struct buf *work)
 {
 	const struct tables *old = s->o->old;
 	struct work_dir w = {.path = ""};
+	int r = find_starts(s);
 
+	if (r < 0)
+		return r;
 	w.old = old ? tables_find_dir(old, "") : ID_NONE;
 	buf_add(work, &w, sizeof(w));
-	for (size_t i = s->c->n_external; i-- > 0;) {
-		w.path = s->c->external[i];
-		if (is_repeated(s->c, i))
-			continue;
+	for (size_t i = 0; i < s->n_starts; i++) {
+		w.path = s->starts[i];
 		w.old = old ? tables_find_dir(old, w.path) : ID_NONE;
-		if (*w.path == '/')
-			buf_add(work, &w, sizeof(w));
-		else
-			tell(&s->listers[0], EVENT_DIR_UNREADABLE, w.path, "", -EINVAL);
+		buf_add(work, &w, sizeof(w));
 	}
 	for (w.old = 0; old && s->o->believe_dirs && w.old < old->n.dirs; w.old++) {
-		bool listed = false;
-
 		w.path = str_of(old, old->dirs[w.old].path);
-		for (size_t i = 0; i < s->c->n_external && *w.path == '/'; i++)
-			listed |= str_eq(w.path, s->c->external[i]);
-		if (*w.path && !listed)
+		if (*w.path && !is_start(s, w.path))
 			buf_add(work, &w, sizeof(w));
 	}
 	return work->err;
@@ -537,11 +567,8 @@ static bool has_parent(const struct scanning *s, const struct scan *out, const c
 	const char *slash = strrchr(path, '/');
 	char above[PATH_MAX];
 
-	if (!*path)
+	if (!*path || is_start(s, path))
 		return true;
-	for (size_t i = 0; i < s->c->n_external; i++)
-		if (str_eq(path, s->c->external[i]))
-			return true;
 	snprintf(above, sizeof(above), "%.*s", slash ? (int)(slash - path) : 0, path);
 	return bsearch(above, out->dirs, out->n_dirs, sizeof(*out->dirs), path_cmp) != NULL;
 }
@@ -743,6 +770,7 @@ static void listers_free(struct scanning *s)
 		buf_done(&s->listers[i].events);
 	}
 	free(s->listers);
+	free(s->starts);
 }
 
 void scan_report(const struct target *t, const struct scan *s)

@@ -96,6 +96,9 @@ static int load_inputs(struct run *run)
 	u->inputs.where = digest_bytes(t->dir, strlen(t->dir));
 	u->inputs.lists = digest_bytes(&t->symbol_prefix, 1);
 	r = config_read(t, &u->config, &u->inputs.config);
+	/* which of the external directories are in the kernel's, its name says */
+	if (r == 0 && u->config.n_external && t->name)
+		u->inputs.config = digest_join(u->inputs.config, digest_bytes(t->name, strlen(t->name)));
 	if (r == 0)
 		r = read_list(run, "modules.order", &u->order, &u->order_err, &u->inputs.lists);
 	if (r == 0)

@@ -5,6 +5,8 @@
  * word that it matches.
  */
 
+#include <limits.h>
+
 #include "formats/depmodd.h"
 
 static void list_free(char **list, size_t n)
@@ -211,6 +213,36 @@ static bool below(const char *path, size_t len, const char *dir)
 	size_t n = strlen(dir);
 
 	return path && len > n && path[n] == '/' && memcmp(path, dir, n) == 0;
+}
+
+/* Is a directory on the way one that no walk enters? */
+static bool is_passed_by(const struct depmodd *c, const char *name, size_t len)
+{
+	char copy[NAME_MAX + 1];
+
+	if (len == 0 || len > NAME_MAX) /* of 0: a path with two slashes is another path */
+		return true;
+	memcpy(copy, name, len);
+	copy[len] = '\0';
+	return str_eq(copy, ".") || str_eq(copy, "..") || depmodd_excluded(c, copy);
+}
+
+bool depmodd_meets(const struct depmodd *c, size_t walk, const struct modpath *path)
+{
+	const char *dir = walk ? c->external[c->n_external - walk] : NULL;
+	const char *at = path->rel, *slash;
+	size_t len = path->rel_len;
+
+	if (dir) {
+		at = below(path->abs, path->abs_len, dir) ? path->abs + strlen(dir) + 1 : NULL;
+		len = path->abs_len - strlen(dir) - 1;
+	}
+	if (!at)
+		return false;
+	for (const char *end = at + len; (slash = memchr(at, '/', (size_t)(end - at))); at = slash + 1)
+		if (is_passed_by(c, at, (size_t)(slash - at)))
+			return false;
+	return true;
 }
 
 static bool is_path(const char *path, size_t len, const char *other)

@@ -48,9 +48,16 @@ bool depmodd_excluded_by_line(const struct depmodd *c, const char *name);
 struct modpath {
 	const char *rel; /* below the kernel's directory; NULL for an external module */
 	size_t rel_len;
-	const char *abs; /* only of an external module */
+	const char *abs; /* the whole path, of the tree's too, as depmod has it; NULL: not known */
 	size_t abs_len;
 };
+
+/*
+ * Does a walk of depmod's come across a file? Walk 0 is the kernel's directory, the others up to
+ * n_external are the external ones, one after the other. They may lie within each other: a file
+ * can be met more than once.
+ */
+bool depmodd_meets(const struct depmodd *c, size_t walk, const struct modpath *path);
 
 /*
  * Does the file seen later (new) win over the one seen before (old)? *ret_rule, if not

@@ -230,15 +230,19 @@ mod_row tables_find_mod(const struct tables *t, dir_row dir, const char *file)
 	return find_row(t, t->dirs[dir].first, t->dirs[dir + 1].first, mod_file, file);
 }
 
+/* Between a directory and a file, also where its path ends with one; of "/" that is enough. */
+static bool has_slash(const struct tables *t, str_id dir)
+{
+	return str_len(t, dir) > 0 && !str_eq(str_of(t, dir), "/");
+}
+
 void tables_path(const struct tables *t, mod_row m, struct buf *to)
 {
 	const struct dir *d = &t->dirs[t->mods[m].dir];
 
-	if (str_len(t, d->path)) {
-		buf_add(to, str_of(t, d->path), str_len(t, d->path));
-		if (to->len && to->data[to->len - 1] != '/')
-			buf_char(to, '/');
-	}
+	buf_add(to, str_of(t, d->path), str_len(t, d->path));
+	if (has_slash(t, d->path))
+		buf_char(to, '/');
 	buf_add(to, str_of(t, t->mods[m].file), str_len(t, t->mods[m].file));
 }
 
@@ -250,12 +254,10 @@ struct path_reader {
 
 static struct path_reader path_reader(const struct tables *t, mod_row m)
 {
-	str_id path = t->dirs[t->mods[m].dir].path;
-	size_t len = str_len(t, path);
-	const char *dir = str_of(t, path);
+	str_id dir = t->dirs[t->mods[m].dir].path;
 
 	return (struct path_reader){
-		{dir, len && dir[len - 1] != '/' ? "/" : "", str_of(t, t->mods[m].file)}, 0};
+		{str_of(t, dir), has_slash(t, dir) ? "/" : "", str_of(t, t->mods[m].file)}, 0};
 }
 
 /* A '/' ends a name: it sorts before every character. */

@@ -466,6 +466,7 @@ static void set_target(struct depmod *d)
 		.root = &d->host,
 		.kver = d->kver,
 		.dir = d->dir,
+		.name = d->dirname,
 		.outdir = d->outname,
 		.config_root = &d->host,
 		.config = (const char *const *)d->config,

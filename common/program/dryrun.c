@@ -122,7 +122,8 @@ static int add_absent(struct dry *d, const char *path, const char *kver, size_t 
 	k = &grown[d->absent.n++];
 	k->kver = strndup(kver, len);
 	k->dir = strndup(path + 1, prefix - 1);
-	return k->kver && k->dir ? 0 : -ENOMEM;
+	k->name = strndup(path, prefix);
+	return k->kver && k->dir && k->name ? 0 : -ENOMEM;
 }
 
 static int find_absent(struct dry *d)

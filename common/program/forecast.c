@@ -150,11 +150,11 @@ int forecast_resolve(struct forecast *f)
 const char *forecast_rule(struct forecast *f, mod_row won, mod_row lost)
 {
 	const char *rule, *words = NULL;
-	int forward = resolve_replaces(&f->over.t, f->config, won, lost, &rule);
+	int forward = resolve_replaces(f->t, &f->over.t, f->config, won, lost, &rule);
 
 	if (forward > 0 && rule)
 		words = rule;
-	else if (resolve_replaces(&f->over.t, f->config, lost, won, &rule) == 0 && rule)
+	else if (resolve_replaces(f->t, &f->over.t, f->config, lost, won, &rule) == 0 && rule)
 		words = rule;
 	if (!words)
 		return NULL;

@@ -171,6 +171,7 @@ int session_target(const struct session *s, const struct kernel *k, struct targe
 		.root = &s->root,
 		.kver = k->kver,
 		.dir = k->dir,
+		.name = k->name,
 		.outdir = *ret_outdir,
 		.config_root = s->config ? &s->host : &s->root,
 		.config = (const char *const *)s->config,

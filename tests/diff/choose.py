@@ -29,7 +29,9 @@ CONFIG_LINES = ('search updates built-in', 'search extra updates built-in', 'sea
                 'search built-in updates', 'search external updates built-in', 'search misc kernel/fs', 'search built-in',
                 'override {w} * updates', 'override {w} ^6.1.0-1 kernel/fs', 'override {w} 6\\.1\\.0-2-.* extra',
                 'override {w} [ misc', 'exclude misc', 'exclude dkms fs', 'external * /opt/modules',
-                'external 6.1.0-1.* /opt/modules', 'external * /opt/nowhere', '# nothing', '', 'search \\\nextra \\\nmisc')
+                'external 6.1.0-1.* /opt/modules', 'external * /opt/nowhere', 'external * /opt/modules/', 'external * /opt',
+                'external * /lib/modules/6.1.0-1-test/updates', 'external * /lib/modules/6.1.0-2-test/kernel/',
+                'external ^6.1.0-1 /lib/modules/6.1.0-1-test', '# nothing', '', 'search \\\nextra \\\nmisc')
 
 
 class Chooser:

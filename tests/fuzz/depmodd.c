@@ -33,6 +33,9 @@ static void check_rank(const struct depmodd *c)
 
 			depmodd_replaces(c, &a, &b, &rule);
 			use_bytes(rule ? rule : "", rule ? strlen(rule) : 0);
+			PROMISE(depmodd_meets(c, 0, &b) || k >= ARRAY_SIZE(paths) || c->n_exclude);
+			for (size_t walk = 0; walk <= c->n_external; walk++)
+				depmodd_meets(c, walk, &e);
 			depmodd_replaces(c, &a, &e, NULL);
 			depmodd_replaces(c, &e, &b, NULL);
 		}

@@ -91,6 +91,7 @@ class Config:
 
     def __init__(self, paths, kver, chroot=''):
         self.search, self.overrides, self.externals, self.excludes = [], [], [], []
+        self.directory = ''     # the kernel's, as depmod names it; find_files() knows
         files = {}
         for path in paths:
             path = inside(os.fsencode(path), chroot)
@@ -135,10 +136,14 @@ class Config:
     def replaces(self, new, old):
         """Does the file seen later win over the one of the same name seen before?
 
-        Paths are relative to the kernel's directory, or absolute below one of `external`."""
+        Paths are relative to the kernel's directory, or absolute below one of `external`. What is external is told by
+        the text of whole paths: a file of the kernel's own directory can be external, too."""
         def bare(path):
             head, base = os.path.split(path)
             return os.path.join(head, base.split('.')[0])
+
+        def is_below(path, external):
+            return (path if path.startswith('/') else self.directory + '/' + path).startswith(external + '/')
 
         for override in self.overrides:
             if override == bare(new):
@@ -152,9 +157,9 @@ class Config:
                 builtin = i
             elif word == 'external':
                 for directory in self.externals:
-                    if new.startswith(directory + '/'):
+                    if is_below(new, directory):
                         new_rank = i
-                    if old.startswith(directory + '/'):
+                    if is_below(old, directory):
                         old_rank = i
                     i += 1
             elif new.startswith(word + '/'):
@@ -173,26 +178,30 @@ class Config:
 
 
 def find_files(root, config, chroot=''):
-    """All module files in the order of the walk: {module name: [path…]}. chroot: where the external paths begin."""
-    found = {}
+    """All module files in the order of the walk: {module name: [path…]}. chroot: where the external paths begin.
 
-    def walk(directory, rel):
+    Each directory's path gets a slash and a name, whatever it ends with, and a path that begins with that of the
+    kernel's directory is relative to it. A file that is reached from two directories is there twice."""
+    found = {}
+    config.directory = text(os.fsencode(root))[len(os.fsencode(chroot)):]
+
+    def walk(directory, path_of_it):
         for entry in sorted(os.scandir(directory), key=lambda e: e.name):
             name = text(entry.name)
             if name in ['build', 'source'] + config.excludes:
                 continue
-            path = rel + name
+            path = path_of_it + '/' + name
             if is_kind(os.path.isdir, entry.path, chroot):
-                walk(inside(entry.path, chroot), path + '/')
+                walk(inside(entry.path, chroot), path)
             elif is_kind(os.path.isfile, entry.path, chroot) and any(
                     name.endswith(x) and len(name) > len(x) for x in EXTENSIONS):
-                found.setdefault(module_name(name), []).append(path)
+                found.setdefault(module_name(name), []).append(path.removeprefix(config.directory + '/'))
 
-    walk(os.fsencode(root), '')
+    walk(os.fsencode(root), config.directory)
     for directory in config.externals:
         start = inside(os.fsencode(chroot) + raw(directory), chroot)
-        if os.path.isdir(start):
-            walk(start, directory + '/')
+        if start and os.path.isdir(start):
+            walk(start, directory)
     return found
 
 

@@ -214,6 +214,51 @@ static void ranks(void **state)
 	}
 }
 
+/* Walk 0 is the kernel's directory /k, 1 and on are the external ones, from the last line up. */
+static void walks(void **state)
+{
+	static const char config[] = "external * /k/in\nexternal * /x\nexternal * /x/build\n"
+				     "external * /y/\nexclude no";
+	static const struct {
+		const char *path; /* with /k in front where it is relative */
+		const char *met_in;
+	} cases[] = {
+		{"/k/a", "0"},
+		{"/k/in/b/a", "04"},
+		{"/k/in/build/a", ""},
+		{"/k/no/a", ""},
+		{"/k/in//a", ""},
+		{"/k/../a", ""},
+		{"/k/./a", ""},
+		{"/x/a", "3"},
+		{"/x/build/a", "2"},
+		{"/x/build/no/a", ""},
+		{"/xx/a", ""},
+		{"/y//a", "1"},
+		{"/y/a", ""},
+		{"/y///a", ""},
+	};
+	struct depmodd c = {0};
+
+	(void)state;
+	assert_int_equal(depmodd_parse(&c, "6.1", config, strlen(config), NULL, NULL), 0);
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct modpath p = {.abs = cases[i].path, .abs_len = strlen(cases[i].path)};
+		char met[8] = "";
+
+		if (str_starts(p.abs, "/k/")) {
+			p.rel = p.abs + 3;
+			p.rel_len = p.abs_len - 3;
+		}
+		for (size_t walk = 0; walk <= c.n_external; walk++)
+			if (depmodd_meets(&c, walk, &p))
+				met[strlen(met)] = (char)('0' + walk);
+		if (strcmp(met, cases[i].met_in) != 0)
+			fail_msg("%s is met in '%s', not in '%s'", p.abs, met, cases[i].met_in);
+	}
+	depmodd_done(&c);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -225,6 +270,7 @@ int main(void)
 		cmocka_unit_test(without_search),
 		cmocka_unit_test(excluded),
 		cmocka_unit_test(ranks),
+		cmocka_unit_test(walks),
 	};
 
 	return RUN(tests);

@@ -213,6 +213,48 @@ case('external, missing', ['-a', K], config(f'external {K} /none\nsearch externa
 case('external of another kernel', ['-a', K], {**config('external 5.10.0 /more\n'), 'more/zeta.ko': UNKNOWN})
 case('external and -b', ['-a', '-b', '/image', K], image(
     **{'etc/depmod.d/x.conf': f'external {K} /more\nsearch external built-in\n', 'more/zeta.ko': UNKNOWN}))
+SEARCH_EXTERNAL = 'search external updates built-in\n'
+BETA2, ZETA2, IN_TREE = {'name': 'beta', 'aliases': ['two']}, {'name': 'zeta', 'aliases': ['two']}, f'/lib/modules/{K}'
+case('external, with a slash at its end', ['-a', K], {
+    **config('external * /more/\n' + SEARCH_EXTERNAL, TWO), 'more/beta.ko': BETA2, 'more/sub/alpha.ko': ALPHA2,
+    'more/zeta.ko': UNKNOWN})
+case('external, with slashes in it, without conflict', ['-a', K], {
+    **config('external * //more//sub//\n'), 'more/sub/zeta.ko': UNKNOWN, 'more/sub/x/eta.ko': DISAGREES})
+case('external, below the module directory', ['-a', K], config(
+    f'external * {IN_TREE}/extra\n' + SEARCH_EXTERNAL, {**TWO, 'extra/alpha.ko': ALPHA2}))
+case('external, below the module directory, with a slash at its end', ['-a', K], config(
+    f'external * {IN_TREE}/extra/\n' + SEARCH_EXTERNAL, {**TWO, 'extra/alpha.ko': ALPHA2}))
+case('external, below the module directory, a module of it is in modules.order', ['-a', K], config(
+    f'external * {IN_TREE}/build/x\n', {'build/x/zeta.ko': UNKNOWN, 'modules.order': 'build/x/zeta.ko\n' + ORDER}))
+case('external, below the module directory, for the second time', ['-a', K], config(
+    f'external * {IN_TREE}/updates/a\n', {'updates/a/zeta.ko': UNKNOWN, 'updates/b/zeta.ko': ZETA2}))
+case('external, the module directory itself', ['-a', K], config(
+    f'external * {IN_TREE}\nsearch built-in external\n', {**TWO, 'updates/a/zeta.ko': UNKNOWN, 'updates/b/zeta.ko': ZETA2}))
+case('external, all module directories', ['-a', K], {
+    **config('external * /lib/modules\nsearch built-in external\n', TWO), f'lib/modules/{OTHER}/extra/zeta.ko': UNKNOWN,
+    f'lib/modules/{OTHER}/kernel/beta.ko': BETA2})
+case('external, by another name of the module directory', ['-a', K], {
+    **config(f'external * /modules/{K}/extra\n' + SEARCH_EXTERNAL, TWO), 'modules': link('lib/modules')})
+case('externals, and what is built in: the one configured last is seen first', ['-a', K], {
+    **config('external * /a\nexternal * /b\n'), 'a/zeta.ko': UNKNOWN, 'b/zeta.ko': ZETA2})
+case('externals, one within the other', ['-a', K], {
+    **config('external * /more\nexternal * /more/sub\n' + SEARCH_EXTERNAL), 'more/sub/beta.ko': BETA2,
+    'more/zeta.ko': UNKNOWN, 'more/sub/zeta.ko': ZETA2, 'more/sub/sub/eta.ko': DISAGREES})
+case('externals, one within the other, in the other order', ['-a', K], {
+    **config('external * /more/sub\nexternal * /more\n' + SEARCH_EXTERNAL), 'more/sub/beta.ko': BETA2,
+    'more/zeta.ko': UNKNOWN, 'more/sub/zeta.ko': ZETA2})
+case('externals, one in what the other leaves out', ['-a', K], {
+    **config('external * /more\nexternal * /more/build\n'), 'more/build/zeta.ko': UNKNOWN, 'more/zeta.ko': ZETA2})
+case('externals whose names begin alike', ['-a', K], {
+    **config('external * /more\nexternal * /more2\n' + SEARCH_EXTERNAL), 'more/zeta.ko': UNKNOWN,
+    'more2/zeta.ko': ZETA2})
+case('external and -b, below the module directory', ['-a', '-b', '/image', K], image(
+    {'extra/beta.ko': BETA2}, **{'etc/depmod.d/x.conf': f'external * /image{IN_TREE}/extra\n' + SEARCH_EXTERNAL}))
+case('external, a module directory that is a link', ['-a', '6.1-link'], {
+    **config(f'external * {IN_TREE}/extra\nexternal * /lib/modules/6.1-link/updates\n' + SEARCH_EXTERNAL, TWO),
+    'lib/modules/6.1-link': link(K)})
+case('external, relative', ['-a', K], {**config('external * more\n'), 'more/zeta.ko': UNKNOWN},
+     differs='relative-external', reference_tree={**config('# none\n'), 'more/zeta.ko': UNKNOWN})
 case('exclude', ['-a', K], config('exclude usb\n'))
 case('bad configuration lines', ['-a', K], config(
     '# comment\n\nsurch updates\nsearch\noverride beta\nexternal x\nmake_map_files yes\n'

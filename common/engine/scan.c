@@ -631,18 +631,13 @@ static int listed_cmp(const void *pa, const void *pb)
 
 static int list_file(struct scanning *s, struct arena *mem, const char *path, struct listed *ret)
 {
-	size_t skip = strlen(s->t->dir);
-	const char *rel = path, *slash;
+	const char *below = below_kernel(s->t, path), *rel = below ? below : path, *slash;
 	dir_row d;
 	struct stat st;
 	int r = root_stat(s->t->root, path, &st);
 
 	if (r < 0)
 		return r;
-	/* below the kernel's directory a path is relative to it */
-	if (strncmp(path + strspn(path, "/"), s->t->dir, skip) == 0 &&
-		path[strspn(path, "/") + skip] == '/')
-		rel = path + strspn(path, "/") + skip + 1;
 	slash = strrchr(rel, '/');
 	ret->dir = slash == rel ? "/" : slash ? arena_strdup(mem, rel, (size_t)(slash - rel)) : "";
 	ret->file = (struct scan_file){.name = slash ? slash + 1 : rel, .stamp = stamp_of(&st)};

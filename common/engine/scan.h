@@ -89,8 +89,9 @@ int scan_tree(const struct target *t, const struct depmodd *c, const struct scan
 	struct scan *ret);
 /*
  * The same for just these files (absolute paths, links resolved in the root), whatever else is
- * in the tree. A path that is no file fails: its errno, and *ret_bad is its place in the list.
- * Two of one module name: -EEXIST.
+ * in the tree. They are the kernel's, rather than external, if they begin with its name. A path
+ * that is no file fails: its errno, and *ret_bad is its place in the list. Two of one module
+ * name: -EEXIST.
  */
 int scan_list(const struct target *t, const char *const *files, size_t n,
 	const struct scan_options *o, struct scan *ret, size_t *ret_bad);

@@ -478,26 +478,6 @@ static void set_target(struct depmod *d)
 
 /* --- files as operands --- */
 
-/* The paths with the module directory as the target names it. */
-static const char **name_files(const struct depmod *d)
-{
-	const char **list = calloc(d->n_files + 1, sizeof(*list));
-	size_t n = strlen(d->dirname);
-
-	for (size_t i = 0; list && i < d->n_files; i++) {
-		const char *path = d->files[i];
-		char *named = NULL;
-
-		if (strncmp(path, d->dirname, n) == 0 && path[n] == '/') {
-			if (asprintf(&named, "/%s%s", d->dir, path + n) < 0)
-				return NULL;
-			path = named;
-		}
-		list[i] = path;
-	}
-	return list;
-}
-
 static bool files_absolute(const struct depmod *d)
 {
 	for (size_t i = 0; i < d->n_files; i++)
@@ -638,7 +618,6 @@ static void heal_marks(const struct depmod *d, struct mark_found *marks, size_t 
 static int run(struct depmod *d, const struct vmlinux *vmlinux)
 {
 	_cleanup_(update_done) struct update u = {0};
-	_cleanup_(freep) const char **files = NULL;
 	struct mark_found *marks = NULL;
 	size_t n_marks = 0;
 	char name[NAME_MAX + 1];
@@ -663,9 +642,7 @@ static int run(struct depmod *d, const struct vmlinux *vmlinux)
 	if (d->n_files) {
 		if (!files_absolute(d))
 			return EXIT_FAILURE;
-		o.files = files = name_files(d);
-		if (!files)
-			return out_of_memory();
+		o.files = (const char *const *)d->files;
 	}
 	if (d->lock >= 0 && !d->moduledir)
 		mark_list(d->host.fd, &marks, &n_marks);

@@ -331,6 +331,12 @@ case('files, -e', ['-e', '-E', '/boot/symvers', K, IN + '/fs/beta/beta.ko'])
 case('files, with indexes on disk', [K, IN + '/fs/beta/beta.ko'], before=[ALL])
 case('files and -a', ['-a', K, IN + '/lib/alpha.ko'])
 case('a file elsewhere', [K, '/more/zeta.ko', IN + '/lib/alpha.ko'], {**tree(), 'more/zeta.ko': UNKNOWN})
+case('a file, by another name of its directory', [K, f'/other{IN}/lib/alpha.ko'], {**tree(), 'other': link('.')})
+case('files, on a usr-merged root', [K, f'/usr{IN}/lib/alpha.ko', IN + '/net/gamma.ko'], {
+    **modules(base='usr/lib/modules'), 'lib/modules': link('../usr/lib/modules')})
+case('a file with slashes in it', [K, f'/lib//modules/{K}/kernel/lib/alpha.ko', IN + '//net//gamma.ko'])
+case('a file in the root, and in the kernel\'s directory', [K, '/zeta.ko', f'{IN_TREE}/eta.ko'], {
+    **tree({'eta.ko': DISAGREES}), 'zeta.ko': UNKNOWN})
 case('a file, relative', [K, 'lib/alpha.ko'])
 case('a file that is missing', [K, '/more/none.ko'])
 case('a file twice', [K, IN + '/lib/alpha.ko', IN + '/lib/alpha.ko'])

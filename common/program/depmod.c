@@ -197,7 +197,10 @@ static void on_event(void *arg, const struct event *e)
 			*e->path == '/' ? "" : "/", e->path, e->line, detail);
 		break;
 	case EVENT_LIST_MISSING:
-		say(PRIO_WARNING, "could not open %s at %s: %s", e->path, d->dirname, why);
+		if (access(d->dirname, F_OK) < 0)
+			say(PRIO_WARNING, "could not open directory %s: %s", d->dirname, why);
+		else
+			say(PRIO_WARNING, "could not open %s at %s: %s", e->path, d->dirname, why);
 		break;
 	case EVENT_ORDER_CUT:
 		say(PRIO_ERROR, "%s:%u corrupted line misses '\\n'", path, e->line);
@@ -213,7 +216,10 @@ static void on_event(void *arg, const struct event *e)
 		break;
 	case EVENT_OUTPUT:
 		d->output_failed = true;
-		if (e->number)
+		if (!*e->path)
+			say(PRIO_FATAL, "could not open directory %s: %s",
+				d->outname ? d->outname : d->dirname, why);
+		else if (e->number)
 			say(PRIO_ERROR, "Could not write index '%s': %s; %u indexes are new, the others old", e->path,
 				why, e->number);
 		else

@@ -337,6 +337,7 @@ case('files, on a usr-merged root', [K, f'/usr{IN}/lib/alpha.ko', IN + '/net/gam
 case('a file with slashes in it', [K, f'/lib//modules/{K}/kernel/lib/alpha.ko', IN + '//net//gamma.ko'])
 case('a file in the root, and in the kernel\'s directory', [K, '/zeta.ko', f'{IN_TREE}/eta.ko'], {
     **tree({'eta.ko': DISAGREES}), 'zeta.ko': UNKNOWN})
+case('a file, of a missing kernel', ['6.7.8', IN + '/lib/alpha.ko'])
 case('a file, relative', [K, 'lib/alpha.ko'])
 case('a file that is missing', [K, '/more/none.ko'])
 case('a file twice', [K, IN + '/lib/alpha.ko', IN + '/lib/alpha.ko'])

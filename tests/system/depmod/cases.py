@@ -250,6 +250,8 @@ case('externals whose names begin alike', ['-a', K], {
     'more2/zeta.ko': ZETA2})
 case('external and -b, below the module directory', ['-a', '-b', '/image', K], image(
     {'extra/beta.ko': BETA2}, **{'etc/depmod.d/x.conf': f'external * /image{IN_TREE}/extra\n' + SEARCH_EXTERNAL}))
+case('external and -b /, which makes it another path', ['-b', '/', '-a', K], config(
+    f'external * {IN_TREE}/extra\nexternal * /{IN_TREE}/updates\n' + SEARCH_EXTERNAL, TWO))
 case('external, a module directory that is a link', ['-a', '6.1-link'], {
     **config(f'external * {IN_TREE}/extra\nexternal * /lib/modules/6.1-link/updates\n' + SEARCH_EXTERNAL, TWO),
     'lib/modules/6.1-link': link(K)})

@@ -1,27 +1,45 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
+#include <stdarg.h>
 #include <stdio.h>
 
 #include "program/show.h"
+
+/* A line with names in it. */
+static void say(const char *fmt, ...) _printf_(1, 2);
+static void say(const char *fmt, ...)
+{
+	char *text = NULL;
+	va_list ap;
+	int n;
+
+	va_start(ap, fmt);
+	n = vasprintf(&text, fmt, ap);
+	va_end(ap);
+	if (n < 0)
+		return;
+	clean_text(text, (size_t)n);
+	puts(text);
+	free(text);
+}
 
 static void show_modules(const char *what, const struct buf *list)
 {
 	const struct plan_module *m = vec_data(list, struct plan_module);
 
-	for (size_t i = 0; i < plan_count(list); i++) {
-		printf("  %-9s %s", what, m[i].path);
-		if (m[i].by)
-			printf(" (by %s)", m[i].by);
-		putchar('\n');
-	}
+	for (size_t i = 0; i < plan_count(list); i++)
+		say("  %-9s %s%s%s%s", what, m[i].path, m[i].by ? " (by " : "", m[i].by ? m[i].by : "",
+			m[i].by ? ")" : "");
 }
 
 static void show_dependencies(const struct buf *list)
 {
 	const struct plan_dependency *d = vec_data(list, struct plan_dependency);
 
-	for (size_t i = 0; i < vec_len(list, struct plan_dependency); i++)
-		printf("  depends   %s\n            before: %s\n            after:  %s\n", d[i].path,
-			*d[i].before ? d[i].before : "nothing", *d[i].after ? d[i].after : "nothing");
+	for (size_t i = 0; i < vec_len(list, struct plan_dependency); i++) {
+		say("  depends   %s", d[i].path);
+		say("            before: %s", *d[i].before ? d[i].before : "nothing");
+		say("            after:  %s", *d[i].after ? d[i].after : "nothing");
+	}
 }
 
 static void show_symbols(const struct buf *list)
@@ -30,10 +48,10 @@ static void show_symbols(const struct buf *list)
 
 	for (size_t i = 0; i < vec_len(list, struct plan_symbol); i++)
 		if (s[i].crc)
-			printf("  crc       %s: %s is wanted as 0x%08x and there as 0x%08x\n", s[i].path,
+			say("  crc       %s: %s is wanted as 0x%08x and there as 0x%08x", s[i].path,
 				s[i].symbol, s[i].want, s[i].have);
 		else
-			printf("  missing   %s: nothing exports %s\n", s[i].path, s[i].symbol);
+			say("  missing   %s: nothing exports %s", s[i].path, s[i].symbol);
 }
 
 static void show_files(const struct update *u)
@@ -68,13 +86,13 @@ void show_plan(const struct session *s, const struct result *r)
 	if (r->err)
 		return;
 	if (u->outcome == UPDATE_NO_KERNEL) {
-		printf("%s: no modules; %s would be removed\n", r->kernel->kver, what_goes(s));
+		say("%s: no modules; %s would be removed", r->kernel->kver, what_goes(s));
 		return;
 	}
 	if (u->outcome == UPDATE_CHANGED)
-		printf("%s: %s\n", r->kernel->kver, s->o->dry_run ? "would change" : "changed");
+		say("%s: %s", r->kernel->kver, s->o->dry_run ? "would change" : "changed");
 	else
-		printf("%s: %s\n", r->kernel->kver,
+		say("%s: %s", r->kernel->kver,
 			is_empty(&r->plan) ? "up to date" : "no index would change");
 	show_modules("add", &r->plan.added);
 	show_modules("remove", &r->plan.removed);

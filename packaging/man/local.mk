@@ -30,9 +30,11 @@ endif
 man_MANS = $(man_pages)
 CLEANFILES += $(man_pages) packaging/man/kmp-depmod-depmod.8.scd
 
+# A first line tells man that a page has tables; scdoc does not write it.
 SUFFIXES = .scd
 .scd:
-	$(AM_V_GEN)$(MKDIR_P) packaging/man && $(SCDOC) <$< >$@.tmp && mv $@.tmp $@
+	$(AM_V_GEN)$(MKDIR_P) packaging/man && $(SCDOC) <$< >$@.tmp && \
+		{ ! grep -q '^\.TS' $@.tmp || printf '%s\n' "'\\\" t"; cat $@.tmp; } >$@.new && rm $@.tmp && mv $@.new $@
 
 packaging/man/kmp-depmod-depmod.8.scd: packaging/man/kmp-depmod-depmod.8.scd.in packaging/man/depmod-differences.inc
 	$(AM_V_GEN)$(MKDIR_P) packaging/man && sed \

@@ -5,6 +5,7 @@ EXTRA_DIST += tests/system/packaging
 TESTS += \
 	tests/system/packaging/dist \
 	tests/system/packaging/images \
+	tests/system/packaging/kernel-install \
 	tests/system/packaging/labels \
 	tests/system/packaging/unit
 if DPKG

@@ -257,8 +257,7 @@ static int choose_named(struct dry *d)
 		if (!k)
 			k = kernel_named(&d->absent, o->kernels[i], len);
 		if (!k) {
-			message(&d->s->m, "%s: no such kernel below '%s'", o->kernels[i],
-				*d->s->root.path ? d->s->root.path : "/");
+			session_no_kernel(d->s, o->kernels[i]);
 			return -ENOENT;
 		}
 		r = add_job(d, k, absent);

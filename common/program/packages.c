@@ -353,7 +353,11 @@ int packages_start(struct messages *m, const struct root *root, char *const *ope
 	r = inspector_path(&path);
 	if (r == 0)
 		r = spawn(path.data, root, operands, n, &ret->pid, &ret->fd);
-	if (r < 0) {
+	if (r == -ENOENT) {
+		ret->pid = 0;
+		message(m, "packages cannot be looked into: there is no '%s'; the package "
+			   "kmp-depmod-inspect has it, or a build with libarchive", path.data);
+	} else if (r < 0) {
 		ret->pid = 0;
 		message(m, "'%s': packages cannot be looked into: %s", path.data ? path.data : "",
 			strerror(-r));

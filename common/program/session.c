@@ -14,6 +14,7 @@
 #include <time.h>
 
 #include "base/lock.h"
+#include "formats/modname.h"
 #include "keep/conf.h"
 #include "program/dryrun.h"
 #include "program/host.h"
@@ -121,6 +122,24 @@ static int take_lock(struct session *s)
 	return r > 0 ? r : 0;
 }
 
+void session_no_kernel(struct session *s, const char *name)
+{
+	const char *root = *s->root.path ? s->root.path : "/";
+	size_t len = strlen(name);
+
+	if (!modname_is_module_file(name, len) && !str_ends(name, len, ".rpm") &&
+		!str_ends(name, len, ".deb"))
+		message(&s->m, "%s: no such kernel below '%s'", name, root);
+	else if (s->o->dry_run)
+		message(&s->m, "'%s': no such file, nor a kernel of that name below '%s'", name,
+			root);
+	else
+		message(&s->m,
+			"%s: no such kernel below '%s'; packages and modules are looked into "
+			"with --dry-run",
+			name, root);
+}
+
 static int find_kernels(struct session *s)
 {
 	const struct options *o = s->o;
@@ -141,8 +160,11 @@ static int find_kernels(struct session *s)
 
 		r = kernels_find(&s->root, o->moduledir, o->kernels[i], &one);
 		if (r < 0) {
-			message(&s->m, r == -ENOENT ? "%s: no such kernel below '%s'" : "%s: below '%s': %s",
-				o->kernels[i], *s->root.path ? s->root.path : "/", strerror(-r));
+			if (r == -ENOENT)
+				session_no_kernel(s, o->kernels[i]);
+			else
+				message(&s->m, "%s: below '%s': %s", o->kernels[i],
+					*s->root.path ? s->root.path : "/", strerror(-r));
 			kernels_done(&one);
 			s->missing = true;
 			continue;

@@ -44,6 +44,9 @@ struct result {
 /* Run the command. Returns the exit status. */
 int session_run(const struct options *o);
 
+/* Say that an operand names no kernel. It may have been meant as a package or module. */
+void session_no_kernel(struct session *s, const char *name);
+
 /* The target of one kernel. *ret_outdir is its memory; free it. */
 int session_target(const struct session *s, const struct kernel *k, struct target *ret,
 	char **ret_outdir);

@@ -293,6 +293,20 @@ static int bring_up_to_date(const struct keeping *k, char *kver)
 	return session_run(&o);
 }
 
+static bool is_there(const struct root *root, const char *path)
+{
+	_cleanup_(closep) int fd = root_openat(root, path, O_PATH | O_NOFOLLOW, 0);
+
+	return fd >= 0;
+}
+
+static bool anything_kept(const struct root *root)
+{
+	return is_there(root, "lib/modules/" KEPT_DIR) || is_there(root, "lib/modules/" NEW_DIR) ||
+	       is_there(root, "usr/lib/modules/" KEPT_DIR) ||
+	       is_there(root, "usr/lib/modules/" NEW_DIR);
+}
+
 /* True to go on. */
 static bool is_concerned(struct keeping *k, int *ret_status)
 {
@@ -309,6 +323,9 @@ static bool is_concerned(struct keeping *k, int *ret_status)
 		note(&k->m, "this is not the system that runs: a chroot or a container");
 		return false;
 	}
+	/* packages' scripts ask for it in bare chroots, too */
+	if (k->o->keep == KEEP_CLEAN && !anything_kept(&k->root))
+		return false;
 	message(&k->m, "it cannot be told which kernel runs: '/%s': %s", bad, strerror(-r));
 	*ret_status = EXIT_ERROR;
 	return false;

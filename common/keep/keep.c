@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * The kept tree is found by its name and known by its stamp. With other boot ids it is judged
- * anew, and with another build id it goes: so that it is whole, what is pending, and what restore
- * put back has to survive a power loss.
+ * anew, and with another build id it goes: so that it is whole, and what restore put back, has to
+ * survive a power loss.
  */
 
 #include <dirent.h>
@@ -181,15 +181,15 @@ static void state_line(void *arg, const char *key, const char *value)
 			k->state = i;
 }
 
-/* One that is not understood, cut by a power loss say, may have said that modules are to be put back. */
+/* Without one nothing was judged since a save; one that a power loss cut may have said so. */
 static int read_state(struct keep *k)
 {
 	_cleanup_(buf_done) struct buf text = {0};
 	int r = keep_read_file(k, "state", &text);
 
+	k->pending = true;
 	if (r < 0)
 		return r == -ENOENT ? 0 : r;
-	k->pending = true;
 	buf_char(&text, '\0');
 	if (!text.err)
 		for_lines(text.data, state_line, k);
@@ -418,6 +418,7 @@ int keep_write_state(struct keep *k)
 	int r;
 
 	buf_printf(&text, "CASE=%s\nPENDING=%d\n", case_names[k->state], k->pending);
-	r = text.err ? text.err : keep_write_file(k->kept_fd, "state", text.data, text.len, k->sync);
+	/* not flushed: see read_state() */
+	r = text.err ? text.err : keep_write_file(k->kept_fd, "state", text.data, text.len, false);
 	return r < 0 ? keep_fail(k, r, "/%s/" KEPT_DIR "/state", k->modules) : 0;
 }

@@ -9,6 +9,7 @@
 #include <sys/mman.h>
 #include <time.h>
 
+#include "base/pages.h"
 #include "base/pool.h"
 #include "engine/emit.h"
 #include "engine/scan.h"
@@ -21,14 +22,11 @@
 /* What is changed in it stays private until it is written; pages are copied now, before threads do it. */
 static int make_writable(struct refresh *r)
 {
-	size_t page = (size_t)sysconf(_SC_PAGESIZE), rows;
-
 	if (mprotect(r->store.map, r->store.len, PROT_READ | PROT_WRITE) < 0)
 		return neg_errno();
 	r->image = r->store.map;
 	tables_place(&r->t, &r->store.head->counts, (char *)r->image + sizeof(struct store_head));
-	rows = (size_t)((char *)(r->t.mods + r->t.n.mods) - (char *)r->image);
-	madvise(r->image, (rows + page - 1) / page * page, MADV_POPULATE_WRITE);
+	pages_prepare(r->t.mods, r->t.n.mods * sizeof(*r->t.mods));
 	return 0;
 }
 

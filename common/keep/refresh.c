@@ -108,6 +108,15 @@ void refresh_done(struct refresh *r, dir_row dir)
 	r->done[dir] = timespec_ns(now);
 }
 
+void refresh_again(struct refresh *r)
+{
+	for (size_t i = 0; r->image && i < (size_t)r->t.n.mods + OUT_MAX; i++)
+		if (r->was_true[i] == SETTLED)
+			r->was_true[i] = WAS_TRUE;
+	for (dir_row d = 0; r->image && d < r->t.n.dirs; d++)
+		refresh_done(r, d);
+}
+
 /* Links may be absolute: they are followed within the root. */
 static int stat_row(const struct refresh *r, const struct root *root, const char *dir,
 	int fd, mod_row m, struct stat *st)
@@ -214,7 +223,7 @@ static int64_t settle_mod(struct refresh *r, mod_row m, int fd, const struct fin
 			elsewhere ? 0 : r->done[r->t.mods[m].dir]);
 	}
 	if (!young)
-		r->was_true[m] = false;
+		r->was_true[m] = SETTLED;
 	return young;
 }
 
@@ -225,7 +234,7 @@ bool refresh_settle(struct refresh *r, dir_row dir, int fd)
 	if (!r->image || dir == ID_NONE)
 		return true;
 	for (mod_row m = r->t.dirs[dir].first; m < r->t.dirs[dir + 1].first; m++)
-		if (r->was_true[m] && !(r->t.mods[m].flags & ROW_LINK))
+		if (r->was_true[m] == WAS_TRUE && !(r->t.mods[m].flags & ROW_LINK))
 			young |= settle_mod(r, m, fd, NULL) != 0;
 	return !young;
 }
@@ -246,7 +255,7 @@ static void settle_dir(struct finishing *f, dir_row d)
 	_cleanup_(closep) int fd = -1;
 
 	for (mod_row m = r->t.dirs[d].first; m < r->t.dirs[d + 1].first; m++) {
-		if (!r->was_true[m])
+		if (r->was_true[m] != WAS_TRUE)
 			continue;
 		if (fd < 0)
 			fd = open_dir(r, f->root, f->dir, d);
@@ -277,11 +286,12 @@ static void settle_outputs(struct finishing *f)
 		int64_t limit = scan_racy_limit(), young = 0;
 		struct stat st;
 
-		if (!*was_true)
+		if (*was_true != WAS_TRUE)
 			continue;
 		if (fstatat(fd, output_names[i], &st, AT_SYMLINK_NOFOLLOW) == 0)
 			young = settle(r, &h->outputs[i].stamp, &st, limit, 0);
-		*was_true = young != 0;
+		if (!young)
+			*was_true = SETTLED;
 		note_young(f, young);
 	}
 }
@@ -295,7 +305,7 @@ static void settle_all(struct finishing *f)
 
 bool refresh_any(const struct refresh *r)
 {
-	return r->image && memchr(r->was_true, true, (size_t)r->t.n.mods + OUT_MAX);
+	return r->image && memchr(r->was_true, WAS_TRUE, (size_t)r->t.n.mods + OUT_MAX);
 }
 
 int refresh_finish(struct refresh *r, const struct root *root, const char *dir,

@@ -16,11 +16,17 @@
 #include "base/fs.h"
 #include "model/store.h"
 
+enum was_true {
+	IN_DOUBT, /* not as remembered, and so it stays */
+	WAS_TRUE, /* its stat is to be taken */
+	SETTLED,
+};
+
 struct refresh {
 	struct store store; /* head is NULL: nothing is remembered */
 	void *image;        /* the store's, to be changed and written; NULL as head is */
 	struct tables t;
-	uint8_t *was_true; /* of each module; then of each output; until its stat was taken */
+	uint8_t *was_true; /* enum was_true, of each module; then of each output */
 	int64_t *done;     /* of each directory, see refresh_done(); 0: not yet */
 	atomic_bool moved; /* what is remembered was changed */
 	int store_dir;     /* borrowed */
@@ -44,6 +50,8 @@ void refresh_before(struct refresh *r, dir_row dir, bool is_top, const char *fil
 	const struct stat *st, bool moved);
 /* From now on nothing may change a file of that directory: one with a later ctime stays in doubt. */
 void refresh_done(struct refresh *r, dir_row dir);
+/* All links were removed again: every stat is to be taken anew. */
+void refresh_again(struct refresh *r);
 /* Every link in the tree that leads to a file elsewhere, as it is now. */
 void refresh_before_links(struct refresh *r, const struct root *root, const char *dir);
 

@@ -107,27 +107,52 @@ enum dangling {
 	IN_THE_WAY,
 };
 
-static enum dangling look_at_link(const struct keep *k, int dirfd, const char *name)
+/* Is what a link says, as text, among the kernels' modules? Its own path, below the root, ends in name. */
+static bool is_among_modules(
+	const struct keep *k, const char *link, const char *name, const char *target)
+{
+	const char *const places[] = {"lib/modules/", "usr/lib/modules/", k->modules};
+	_cleanup_(buf_done) struct buf path = {0};
+
+	if (*target != '/')
+		buf_add(&path, link, (size_t)(name - link));
+	for (size_t n; *target; target += n + strspn(target + n, "/")) {
+		n = strcspn(target, "/");
+		while (path.len && path.data[path.len - 1] == '/')
+			path.len--;
+		if (n == 2 && memcmp(target, "..", 2) == 0) {
+			while (path.len && path.data[path.len - 1] != '/')
+				path.len--;
+		} else if (n > 1 || (n == 1 && *target != '.')) {
+			if (path.len)
+				buf_char(&path, '/');
+			buf_add(&path, target, n);
+		}
+	}
+	buf_char(&path, '\0');
+	for (size_t i = 0; !path.err && i < ARRAY_SIZE(places); i++)
+		if (str_starts(path.data, places[i]) &&
+			(i < 2 || path.data[strlen(places[i])] == '/'))
+			return true;
+	return false;
+}
+
+static enum dangling look_at_link(const struct keep *k, const char *link)
 {
 	char target[PATH_MAX];
-	ssize_t n = readlinkat(dirfd, name, target, sizeof(target) - 1);
-	size_t len = strlen(k->modules);
+	const char *name;
+	_cleanup_(closep) int dir = fs_open_parent(k->root->fd, link, &name);
+	ssize_t n = dir < 0 ? -1 : readlinkat(dir, name, target, sizeof(target) - 1);
 
 	if (n < 0)
 		return NO_LINK;
 	target[n] = '\0';
-	if (target[0] != '/' || str_starts(target, "/lib/modules/") ||
-		str_starts(target, "/usr/lib/modules/") ||
-		(strncmp(target + 1, k->modules, len) == 0 && target[1 + len] == '/'))
-		return MAKES_ROOM;
-	return IN_THE_WAY;
+	return is_among_modules(k, link, name, target) ? MAKES_ROOM : IN_THE_WAY;
 }
 
-static int remove_dangling(const struct keep *k, int dirfd, const char *name)
+static int remove_dangling(const struct keep *k, const char *link)
 {
-	if (look_at_link(k, dirfd, name) != MAKES_ROOM)
-		return -EEXIST;
-	return unlinkat(dirfd, name, 0) < 0 ? neg_errno() : 0;
+	return look_at_link(k, link) == MAKES_ROOM ? fs_remove(k->root->fd, link, 0) : -EEXIST;
 }
 
 static int make_dir(struct restoring *s, const char *below, int kept)
@@ -145,7 +170,7 @@ static int make_dir(struct restoring *s, const char *below, int kept)
 	if (parent < 0 || fstat(kept, &st) < 0)
 		return parent < 0 ? parent : neg_errno();
 	r = mkdirat(parent, name, st.st_mode & 07777) < 0 ? neg_errno() : 0;
-	if (r == -EEXIST && remove_dangling(s->k, parent, name) == 0)
+	if (r == -EEXIST && remove_dangling(s->k, path.data) == 0)
 		r = mkdirat(parent, name, st.st_mode & 07777) < 0 ? neg_errno() : 0;
 	if (r < 0 && r != -EEXIST)
 		return r;
@@ -196,6 +221,32 @@ static int note_copy(struct restoring *s, int live, struct kept_file *file)
 	return 0;
 }
 
+static int link_path(const struct restoring *s, uint32_t d, const char *name, struct buf *ret)
+{
+	const char *below = s->k->manifest.dirs[d].path;
+
+	buf_printf(ret, "%s/%s%s%s", s->k->dir, below, *below ? "/" : "", name);
+	return ret->err;
+}
+
+static int make_room(const struct restoring *s, uint32_t d, const char *name)
+{
+	_cleanup_(buf_done) struct buf path = {0};
+	int r = link_path(s, d, name, &path);
+
+	return r < 0 ? r : remove_dangling(s->k, path.data);
+}
+
+static bool is_in_the_way(struct restoring *s, uint32_t d, const char *name)
+{
+	_cleanup_(buf_done) struct buf path = {0};
+
+	if (link_path(s, d, name, &path) < 0 || look_at_link(s->k, path.data) != IN_THE_WAY)
+		return false;
+	keep_strange(s->k, "/%s", path.data);
+	return true;
+}
+
 static int put_back(struct restoring *s, int kept, int live, dir_row row, uint32_t d, uint32_t f)
 {
 	struct kept_file *file = &s->k->manifest.files[f];
@@ -207,8 +258,7 @@ static int put_back(struct restoring *s, int kept, int live, dir_row row, uint32
 	} else {
 		before(s, row, !*s->k->manifest.dirs[d].path, file->name, kept);
 		r = link_file(&from, live, file->name, NULL);
-		if (r == -EEXIST && kept_is_target(file) &&
-			remove_dangling(s->k, live, file->name) == 0)
+		if (r == -EEXIST && kept_is_target(file) && make_room(s, d, file->name) == 0)
 			r = link_file(&from, live, file->name, NULL);
 	}
 	if (r == LINK_COPIED)
@@ -235,7 +285,7 @@ static bool is_blocked(const struct keep *k, const char *below)
 		if (fd >= 0)
 			return fstatat(fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
 			       (root_stat(k->root, path.data, &st) == 0 ||
-				       look_at_link(k, fd, name) != MAKES_ROOM);
+				       look_at_link(k, path.data) != MAKES_ROOM);
 		slash = path.err ? NULL : strrchr(path.data, '/');
 		if (slash)
 			*slash = '\0';
@@ -289,11 +339,8 @@ static int mark_missing_of(struct restoring *s, uint32_t d)
 			*mark = '.';
 		if (how != LIVE_GONE)
 			continue;
-		if (fd >= 0 && look_at_link(k, fd, m->files[f].name) == IN_THE_WAY) {
-			keep_strange(k, "/%s/%s%s%s", k->dir, below, *below ? "/" : "",
-				m->files[f].name);
+		if (fd >= 0 && kept_is_target(&m->files[f]) && is_in_the_way(s, d, m->files[f].name))
 			continue;
-		}
 		any = true;
 		if (kept < 0)
 			kept = keep_open_kept(k, below);

@@ -127,8 +127,10 @@ static int save_new(struct keep *k, const char *cause)
 			O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 		r = new_dir < 0 ? keep_fail(k, neg_errno(), "/%s/" NEW_DIR, k->modules)
 				: fill(&s, new_dir, &top, cause);
-		if (r)
+		if (r) {
 			keep_clean_new(k);
+			refresh_again(&s.refresh);
+		}
 		refresh_finish(&s.refresh, k->root, k->dir, k->store_dir, s.store);
 	}
 	links_close(k, &links);

@@ -72,14 +72,23 @@ static int write_line(const char *path, int flags, const char *text)
 
 /* --- systemctl --- */
 
+/* Of a clock that nobody sets: at boot the other one may jump. */
+static time_t seconds(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec;
+}
+
 /* Up to its end. False if that takes too long: others wait for the lock. */
 static bool read_in_time(int fd, struct buf *to)
 {
 	struct pollfd p = {.fd = fd, .events = POLLIN};
-	time_t end = time(NULL) + SYSTEMCTL_SECONDS;
+	time_t end = seconds() + SYSTEMCTL_SECONDS;
 
 	for (;;) {
-		time_t left = end - time(NULL);
+		time_t left = end - seconds();
 		int n = poll(&p, 1, left > 0 ? (int)left * 1000 : 0);
 		char block[4096];
 		ssize_t got;
@@ -150,9 +159,9 @@ static int systemctl(const struct redirect *r, const char *verb, const char *opt
 	return err;
 }
 
-/* True if it worked; else it is said. */
-static bool systemctl_do(const struct redirect *r, const char *verb, const char *option,
-	const char *unit)
+/* True if it worked; else it is said, what being what comes of it. */
+static bool systemctl_do(const struct redirect *r, const char *what, const char *verb,
+	const char *option, const char *unit)
 {
 	_cleanup_(buf_done) struct buf output = {0};
 	int err = systemctl(r, verb, option, unit, &output);
@@ -161,20 +170,18 @@ static bool systemctl_do(const struct redirect *r, const char *verb, const char 
 		return true;
 	buf_char(&output, '\0');
 	if (err < 0)
-		message(r->m, "%s: udev is not led to the kept modules: systemctl: %s", r->kver,
-			strerror(-err));
+		message(r->m, "%s: %s: systemctl: %s", r->kver, what, strerror(-err));
 	else
-		message(r->m, "%s: udev is not led to the kept modules: systemctl %s: exit status %d%s%.*s",
-			r->kver, verb, err, output.err || !*output.data ? "" : ": ",
+		message(r->m, "%s: %s: systemctl %s: exit status %d%s%.*s", r->kver, what, verb, err, output.err || !*output.data ? "" : ": ",
 			output.err ? 0 : (int)strcspn(output.data, "\n"), output.err ? "" : output.data);
 	return false;
 }
 
 /* The restart is not waited for: udevd's workers may be busy. */
-static bool reload_and_restart(const struct redirect *r)
+static bool reload_and_restart(const struct redirect *r, const char *else_what)
 {
-	return systemctl_do(r, "daemon-reload", NULL, NULL) &&
-	       systemctl_do(r, "try-restart", "--no-block", UDEVD);
+	return systemctl_do(r, else_what, "daemon-reload", NULL, NULL) &&
+	       systemctl_do(r, else_what, "try-restart", "--no-block", UDEVD);
 }
 
 static bool systemd_runs(const struct redirect *r)
@@ -225,15 +232,19 @@ static int write_drop_in(
 	return write_line(path, O_CREAT | O_TRUNC, text);
 }
 
-/* Does udevd see a mount over the kernel's directory? Where it does not run there is no need. */
+/*
+ * Does udevd see a mount over the kernel's directory? Where it does not run there is no need, and one systemctl
+ * that hangs is enough.
+ */
 static bool udevd_has_mount(const struct redirect *r)
 {
 	_cleanup_(buf_done) struct buf output = {0}, text = {0};
 	_cleanup_(freep) char *path = NULL, *point = NULL;
 	_cleanup_(closep) int fd = -1;
+	int err = systemctl(r, "show", "--property=MainPID", UDEVD, &output);
 
-	if (systemctl(r, "show", "--property=MainPID", UDEVD, &output) != 0)
-		return false;
+	if (err)
+		return err == -ETIMEDOUT;
 	buf_char(&output, '\0');
 	if (output.err || !str_starts(output.data, "MainPID=") || atol(output.data + 8) <= 0)
 		return true;
@@ -262,7 +273,8 @@ static bool lead_udev(const struct redirect *r)
 		return false;
 	}
 	/* also where a former reload failed */
-	return (!changed && udevd_has_mount(r)) || reload_and_restart(r);
+	return (!changed && udevd_has_mount(r)) ||
+	       reload_and_restart(r, "udev is not led to the kept modules");
 }
 
 /*
@@ -365,7 +377,7 @@ bool redirect_on(const struct redirect *r)
 void redirect_off(const struct redirect *r)
 {
 	release_kernel(r);
-	if (retire_drop_ins(r) && reload_and_restart(r))
+	if (retire_drop_ins(r) && reload_and_restart(r, "udev is still led to modules that are not kept"))
 		remove_retired(r);
 }
 

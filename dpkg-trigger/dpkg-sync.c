@@ -3,19 +3,19 @@
  * dpkg-sync: what the trigger and the maintainer scripts run.
  *
  * A trigger tells which directories packages touched, and nothing finer. What changed is
- * found by the program's own scan of every kernel, and that is all that a quiet run does. The
- * program is spawned, not linked: whatever a module does to it stays there, and this process
- * has only to see how it ended. Packages' names come into its report afterwards.
+ * found by the program's own scan of every kernel, and that is all that a quiet run does.
+ * The program is spawned, not linked: whatever a module does to it stays there, and this
+ * process has only to see how it ended. Packages' names come into its report afterwards.
  *
  * Each kernel is marked while the program runs. dpkg forgets that a trigger was to run as
- * soon as it runs; if that is killed, and nobody calls dpkg again, the marks make the next
- * run of the program, at boot for one, do the work. They stay, too, where the program fails,
- * since the maintainer script then tells dpkg of success: a package that needs
- * configuring would not be triggered any more.
+ * soon as it runs; if that is killed, and nobody calls dpkg again, the marks make the
+ * next run of the program, at boot for one, do the work. They stay, too, where the
+ * program fails, since the maintainer script then tells dpkg of success: a package that
+ * needs configuring would not be triggered any more.
  *
- * A kernel's directory from which the last file went is dpkg's to remove, which it could not
- * do as long as indexes lay in there. It is removed here, but not where a package still
- * lists it. Only for this, and for names in reports, is dpkg's database read.
+ * A kernel's directory from which the last file went is dpkg's to remove, which it could
+ * not do as long as indexes lay in there. It is removed here, but not where a package
+ * still lists it. Only for this, and for names in reports, is dpkg's database read.
  */
 #include "config.h"
 
@@ -73,7 +73,8 @@ static void set_marks(struct sync *s)
 {
 	s->marks = calloc(s->kernels.n + 1, sizeof(*s->marks));
 	for (size_t i = 0; s->marks && i < s->kernels.n; i++) {
-		int r = mark_set(s->root.fd, s->kernels.list[i].kver, "dpkg", false, &s->marks[i]);
+		int r = mark_set(
+			s->root.fd, s->kernels.list[i].kver, "dpkg", false, &s->marks[i]);
 
 		if (r != 0) {
 			s->marks[i] = MARK_NONE;
@@ -179,12 +180,14 @@ static int run_program(const struct sync *s, struct buf *report)
 }
 
 /*
- * Where the running kernel's modules were kept over this transaction they are put back first: what
- * was remembered of them is then still of use. It tells by itself what it did, or why not.
+ * Where the running kernel's modules were kept over this transaction they are put back
+ * first: what was remembered of them is then still of use. It tells by itself what it
+ * did, or why not.
  */
 static void restore_running(const struct sync *s)
 {
-	static const char *const kept[] = {"usr/lib/modules/.kmp-kept", "lib/modules/.kmp-kept"};
+	static const char *const kept[] = {
+		"usr/lib/modules/.kmp-kept", "lib/modules/.kmp-kept"};
 	const char *argv[6] = {s->program, "--keep-running", "restore"};
 
 	if (*s->root_dir) {
@@ -203,8 +206,10 @@ static void restore_running(const struct sync *s)
 
 static int synchronise(struct sync *s)
 {
-	struct owners o = {
-		.root = &s->root, .admindir = s->admindir, .json = s->json, .dry_run = s->dry_run};
+	struct owners o = {.root = &s->root,
+		.admindir = s->admindir,
+		.json = s->json,
+		.dry_run = s->dry_run};
 	bool wants_report = s->dry_run || s->verbose || s->json;
 	_cleanup_(buf_done) struct buf report = {0};
 	int status, r;
@@ -225,7 +230,8 @@ static int synchronise(struct sync *s)
 		return EXIT_FAILURE;
 	}
 	if (status > 128) {
-		fprintf(stderr, "kmp-depmod: '%s' died of signal %d\n", s->program, status - 128);
+		fprintf(stderr, "kmp-depmod: '%s' died of signal %d\n", s->program,
+			status - 128);
 		return EXIT_FAILURE;
 	}
 	if (!s->dry_run && status == 0)
@@ -243,7 +249,8 @@ static void help(void)
 {
 	puts("Usage: dpkg-sync [OPTION...]\n"
 	     "\n"
-	     "Bring the module indexes of every kernel up to date after packages changed, and\n"
+	     "Bring the module indexes of every kernel up to date after packages "
+	     "changed, and\n"
 	     "say which packages did it.\n"
 	     "\n"
 	     "  -n, --dry-run       change nothing; say what would change\n"
@@ -310,8 +317,8 @@ static bool parse(struct sync *s, int argc, char **argv, int *ret_status)
 		s->root_dir = getenv("DPKG_ROOT") ? getenv("DPKG_ROOT") : "";
 	if (str_eq(s->root_dir, "/"))
 		s->root_dir = "";
-	if (admindir ? !(s->admindir = strdup(admindir)) :
-		       asprintf(&s->admindir, "%s/var/lib/dpkg", s->root_dir) < 0) {
+	if (admindir ? !(s->admindir = strdup(admindir))
+		     : asprintf(&s->admindir, "%s/var/lib/dpkg", s->root_dir) < 0) {
 		complain("cannot start", -ENOMEM);
 		*ret_status = EXIT_FAILURE;
 		return false;

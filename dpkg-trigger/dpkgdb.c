@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * libdpkg reports an error by unwinding to the last error context. Each piece of work is
- * therefore done by attempt(), whose context unwinds to there. What was read of the database
- * until then is in an unknown state and not asked.
+ * therefore done by attempt(), whose context unwinds to there. What was read of the
+ * database until then is in an unknown state and not asked.
  *
- * But where dpkg itself could not go on, as with one bad byte in a list of files, the library
- * exits, and no context helps. So a child tries first, and says what it died of. That doubles
- * the time, which is spent only where somebody wants names.
+ * But where dpkg itself could not go on, as with one bad byte in a list of files, the
+ * library exits, and no context helps. So a child tries first, and says what it died of.
+ * That doubles the time, which is spent only where somebody wants names.
  *
  * Without diversions the packages are still known: if all cannot be read, that is tried.
  *
@@ -143,7 +143,9 @@ static void keep_output(struct buf *output)
 	keep_error(*text ? text + strspn(text, " ") : "its reader failed", NULL);
 }
 
-/* Does the library survive this work? 0, DPKGDB_DAMAGED with the error kept, or -errno. */
+/*
+ * Does the library survive this work? 0, DPKGDB_DAMAGED with the error kept, or -errno.
+ */
 static int try(void (*work)(void))
 {
 	_cleanup_(buf_done) struct buf output = {0};
@@ -212,8 +214,11 @@ static struct fsys_namenode *find(const char *path)
 	return fsys_hash_find_node(path, FHFF_NONE);
 }
 
-/* The first package that lists a path, other than one set of packages, or of that alone. */
-static struct pkginfo *lister(struct fsys_namenode *node, const struct pkgset *set, bool same)
+/*
+ * The first package that lists a path, other than one set of packages, or of that alone.
+ */
+static struct pkginfo *lister(
+	struct fsys_namenode *node, const struct pkgset *set, bool same)
 {
 	struct fsys_node_pkgs_iter *iter = fsys_node_pkgs_iter_new(node);
 	struct pkginfo *pkg;
@@ -226,8 +231,8 @@ static struct pkginfo *lister(struct fsys_namenode *node, const struct pkgset *s
 }
 
 /*
- * A diverted path is two nodes: the contested one, at which only the diverting package's file
- * is found, and the one at which everybody else's is.
+ * A diverted path is two nodes: the contested one, at which only the diverting package's
+ * file is found, and the one at which everybody else's is.
  */
 struct dpkgdb_owner dpkgdb_owner(const char *path)
 {

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * When this runs the indexes are up to date, and dpkg's database is opened only now: whatever
- * is wrong with that can spoil a message and nothing else.
+ * When this runs the indexes are up to date, and dpkg's database is opened only now:
+ * whatever is wrong with that can spoil a message and nothing else.
  *
  * A package is asked for by the path it gave the file, and packages that spell it
- * /lib/modules live beside those that spell it /usr/lib/modules, whichever of the two is a
- * link. A file that is gone belongs to nobody, unless a package still lists it.
+ * /lib/modules live beside those that spell it /usr/lib/modules, whichever of the two is
+ * a link. A file that is gone belongs to nobody, unless a package still lists it.
  */
 #include "config.h"
 
@@ -24,7 +24,8 @@ enum kind {
 	KIND_MAX,
 };
 
-static const char *const kind_names[KIND_MAX] = {"added", "removed", "changed", "hidden", "unhidden"};
+static const char *const kind_names[KIND_MAX] = {
+	"added", "removed", "changed", "hidden", "unhidden"};
 
 /* What one package has to do with what happened in one kernel. */
 struct tally {
@@ -44,7 +45,8 @@ static void names_done(struct names *names)
 		free(names->of[i]);
 }
 
-static int names_find(const struct root *root, const char *kver, const char *dir, struct names *ret)
+static int names_find(
+	const struct root *root, const char *kver, const char *dir, struct names *ret)
 {
 	static const char *const tops[] = {"lib/modules", "usr/lib/modules"};
 
@@ -57,9 +59,11 @@ static int names_find(const struct root *root, const char *kver, const char *dir
 		buf_printf(&name, "/%s/%s", tops[i], kver);
 		if (name.err)
 			return name.err;
-		if (root_realpath(root, name.data, &real) == 0 ? !str_eq(real, dir) :
-			root_realpath(root, tops[i], &real) < 0 || strlen(real) != top ||
-				strncmp(real, dir, top) != 0)
+		if (root_realpath(root, name.data, &real) == 0
+				? !str_eq(real, dir)
+				: root_realpath(root, tops[i], &real) < 0 ||
+					  strlen(real) != top ||
+					  strncmp(real, dir, top) != 0)
 			continue;
 		ret->of[ret->n++] = TAKE_PTR(name.data);
 	}
@@ -91,7 +95,8 @@ static struct tally *tally_of(struct buf *tallies, const struct dpkgdb_owner *ow
 
 	for (size_t i = 0; i < vec_len(tallies, struct tally); i++, t++)
 		if (t->package == owner->package ||
-			(t->package && owner->package && str_eq(t->package, owner->package)))
+			(t->package && owner->package &&
+				str_eq(t->package, owner->package)))
 			return t;
 	t = vec_push(tallies, struct tally);
 	if (t) {
@@ -151,13 +156,15 @@ static int put_tallies(struct json_object *kernel, const struct buf *tallies)
 			json_object_put(o);
 			return -ENOMEM;
 		}
-		if (t->package ? put_string(o, "package", t->package) :
-				 json_object_object_add(o, "package", NULL))
+		if (t->package ? put_string(o, "package", t->package)
+			       : json_object_object_add(o, "package", NULL))
 			return -ENOMEM;
-		if (t->incomplete && put(o, "incomplete", json_object_new_boolean(true)) < 0)
+		if (t->incomplete &&
+			put(o, "incomplete", json_object_new_boolean(true)) < 0)
 			return -ENOMEM;
 		for (unsigned k = 0; k < KIND_MAX; k++)
-			if (t->n[k] && put(o, kind_names[k], json_object_new_int64(t->n[k])) < 0)
+			if (t->n[k] &&
+				put(o, kind_names[k], json_object_new_int64(t->n[k])) < 0)
 				return -ENOMEM;
 	}
 	return 0;
@@ -176,13 +183,15 @@ static void print_tally(const struct tally *t)
 		if (*between)
 			printf(", %u %s", t->n[k], kind_names[k]);
 		else
-			printf("%u module%s %s", t->n[k], t->n[k] == 1 ? "" : "s", kind_names[k]);
+			printf("%u module%s %s", t->n[k], t->n[k] == 1 ? "" : "s",
+				kind_names[k]);
 		between = ", ";
 	}
 	puts(t->incomplete ? " (the package is not completely unpacked)" : "");
 }
 
-static void print_kernel(const struct owners *o, struct json_object *kernel, const struct buf *tallies)
+static void print_kernel(
+	const struct owners *o, struct json_object *kernel, const struct buf *tallies)
 {
 	const char *outcome = get_string(kernel, "outcome"), *what = outcome;
 	const struct tally *t = vec_data(tallies, struct tally);
@@ -193,8 +202,8 @@ static void print_kernel(const struct owners *o, struct json_object *kernel, con
 	else if (str_eq(outcome, "unchanged"))
 		what = "up to date";
 	else if (str_eq(outcome, "removed"))
-		what = o->dry_run ? "no modules left; its indexes would be removed" :
-				    "no modules left; its indexes were removed";
+		what = o->dry_run ? "no modules left; its indexes would be removed"
+				  : "no modules left; its indexes were removed";
 	printf("%s: %s\n", get_string(kernel, "kernel"), what);
 	for (size_t i = 0; i < vec_len(tallies, struct tally); i++) {
 		print_tally(&t[i]);
@@ -206,7 +215,8 @@ static void print_kernel(const struct owners *o, struct json_object *kernel, con
 
 /* --- both --- */
 
-static int look_up(struct json_object *modules, const struct names *names, struct buf *tallies)
+static int look_up(
+	struct json_object *modules, const struct names *names, struct buf *tallies)
 {
 	for (unsigned k = 0; k < KIND_MAX; k++) {
 		struct json_object *list = json_object_object_get(modules, kind_names[k]);
@@ -214,7 +224,8 @@ static int look_up(struct json_object *modules, const struct names *names, struc
 
 		for (size_t i = 0; i < n; i++) {
 			struct json_object *module = json_object_array_get_idx(list, i);
-			struct dpkgdb_owner owner = owner_of(names, get_string(module, "path"));
+			struct dpkgdb_owner owner =
+				owner_of(names, get_string(module, "path"));
 			struct tally *t = tally_of(tallies, &owner);
 
 			if (!t || name_owner(module, &owner) < 0)
@@ -233,8 +244,8 @@ static int report_kernel(const struct owners *o, struct json_object *kernel, boo
 	int r = 0;
 
 	if (modules && known) {
-		r = names_find(o->root, get_string(kernel, "kernel"), get_string(kernel, "directory"),
-			&names);
+		r = names_find(o->root, get_string(kernel, "kernel"),
+			get_string(kernel, "directory"), &names);
 		if (r == 0)
 			r = look_up(modules, &names, &tallies);
 		if (r == 0 && o->json)
@@ -248,11 +259,12 @@ static int report_kernel(const struct owners *o, struct json_object *kernel, boo
 static bool has_modules(struct json_object *kernels)
 {
 	for (size_t i = 0; i < json_object_array_length(kernels); i++) {
-		struct json_object *modules =
-			json_object_object_get(json_object_array_get_idx(kernels, i), "modules");
+		struct json_object *modules = json_object_object_get(
+			json_object_array_get_idx(kernels, i), "modules");
 
 		for (unsigned k = 0; modules && k < KIND_MAX; k++) {
-			struct json_object *list = json_object_object_get(modules, kind_names[k]);
+			struct json_object *list =
+				json_object_object_get(modules, kind_names[k]);
 
 			if (list && json_object_array_length(list))
 				return true;
@@ -273,15 +285,18 @@ static int report(const struct owners *o, struct json_object *object)
 		r = dpkgdb_open(o->admindir);
 		opened = r == 0;
 		if (dpkgdb_error())
-			fprintf(stderr, "kmp-depmod: '%s': %s; %s\n", o->admindir, dpkgdb_error(),
-				opened ? "diversions are not known" : "packages are not named");
+			fprintf(stderr, "kmp-depmod: '%s': %s; %s\n", o->admindir,
+				dpkgdb_error(),
+				opened ? "diversions are not known"
+				       : "packages are not named");
 		r = MIN(r, 0);
 	}
 	for (size_t i = 0; i < json_object_array_length(kernels) && r == 0; i++)
 		r = report_kernel(o, json_object_array_get_idx(kernels, i), opened);
 	if (r == 0 && o->json)
-		puts(json_object_to_json_string_ext(object, JSON_C_TO_STRING_PRETTY |
-				JSON_C_TO_STRING_SPACED | JSON_C_TO_STRING_NOSLASHESCAPE));
+		puts(json_object_to_json_string_ext(
+			object, JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_SPACED |
+					JSON_C_TO_STRING_NOSLASHESCAPE));
 	return r;
 }
 
@@ -293,8 +308,9 @@ int owners_report(const struct owners *o, const struct buf *text)
 
 	if (!tokener)
 		return -ENOMEM;
-	object = text->len > INT32_MAX ? NULL :
-					 json_tokener_parse_ex(tokener, text->data, (int)text->len);
+	object = text->len > INT32_MAX
+			 ? NULL
+			 : json_tokener_parse_ex(tokener, text->data, (int)text->len);
 	r = json_object_is_type(object, json_type_object) ? report(o, object) : -EBADMSG;
 	json_object_put(object);
 	json_tokener_free(tokener);

@@ -17,5 +17,7 @@ struct owners {
 	bool dry_run; /* it tells what would happen */
 };
 
-/* Print the report that the program wrote with --json. 0, -EBADMSG if it is none, -errno. */
+/*
+ * Print the report that the program wrote with --json. 0, -EBADMSG if it is none, -errno.
+ */
 int owners_report(const struct owners *o, const struct buf *text);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
 /*
- * Most packages have no directory of modules: their files are not looked at. Nor is the disk: the
- * program finds out which of the files are there.
+ * Most packages have no directory of modules: their files are not looked at. Nor is the
+ * disk: the program finds out which of the files are there.
  */
 
 #include <stdio.h>
@@ -28,7 +28,10 @@ bool keep_is_wanted(const char *dir)
 	return wanted;
 }
 
-/* '-' in front of paths that are gone because somebody said so, not because of an upgrade. */
+/*
+ * '-' in front of paths that are gone because somebody said so, not because of an
+ * upgrade.
+ */
 static bool add_file(rpmfiles files, int i, bool on_request, struct buf *ret)
 {
 	char *path = rpmfilesFN(files, i);
@@ -73,7 +76,8 @@ void keep_list_paths(rpmts ts, struct buf *ret, char **ret_cause)
 	*ret_cause = NULL;
 	while ((te = rpmtsiNext(i, TR_ADDED | TR_REMOVED)))
 		if (add_element(te, ret) && !*ret_cause &&
-			asprintf(ret_cause, "rpm: %s %s", rpmteType(te) == TR_ADDED ? "install" : "erase",
+			asprintf(ret_cause, "rpm: %s %s",
+				rpmteType(te) == TR_ADDED ? "install" : "erase",
 				rpmteNEVRA(te)) < 0)
 			*ret_cause = NULL;
 	rpmtsiFree(i);

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
 /*
- * The rpm plugin. It collects what a transaction does to kernel modules and has the program
- * bring their indexes up to date, at the end, once. It does nothing else in rpm's process.
+ * The rpm plugin. It collects what a transaction does to kernel modules and has the
+ * program bring their indexes up to date, at the end, once. It does nothing else in rpm's
+ * process.
  *
  *	tsm_pre             (outside)  note the root; are there marks of the dead? keep the
  *	                               running kernel's modules
@@ -17,8 +18,8 @@
  * none, the flush waits for tsm_post, which calls ours from outside.
  *
  * Which path holds what is not decided here. The disk is the truth when the program scans
- * it; that is why scriptlets after a flush are a reason for another one, and why the result
- * of a file operation, or of the transaction, does not matter.
+ * it; that is why scriptlets after a flush are a reason for another one, and why the
+ * result of a file operation, or of the transaction, does not matter.
  *
  * Every hook returns RPMRC_OK: nothing here is worth a failed transaction. If the indexes
  * may be stale at the end, one warning says so, and the marks stay for a later run.
@@ -62,16 +63,17 @@ struct plugin {
 	bool active;
 	char *root; /* absolute, as seen from outside the chroot */
 	int root_fd;
-	int outer_root_fd;	  /* for intercept_mount(); -1 without chroot */
+	int outer_root_fd;        /* for intercept_mount(); -1 without chroot */
 	struct changeset changes; /* since the last good flush */
-	struct kernel *kernels;	  /* of the whole transaction */
+	struct kernel *kernels;   /* of the whole transaction */
 	size_t n_kernels;
 	bool dirty;    /* a run is needed */
 	bool touched;  /* a path was collected, now or before a flush */
 	bool early;    /* the flush before the first %posttrans was tried */
 	bool warned;   /* once is enough */
 	bool hopeless; /* it hung: not tried again */
-	bool keeping;  /* the transaction changes modules, and those that run are to be kept */
+	/* the transaction changes modules, and those that run are to be kept */
+	bool keeping;
 };
 
 /* --- one transaction --- */
@@ -298,9 +300,11 @@ static void clear_marks(struct plugin *p)
 /* --- the running kernel --- */
 
 /* action is save or restore. */
-static void keep_running(struct plugin *p, char *action, const struct buf *paths, char *cause)
+static void keep_running(
+	struct plugin *p, char *action, const struct buf *paths, char *cause)
 {
-	char *argv[16], what[] = "the running kernel's modules cannot be kept: ", reason[1024];
+	char *argv[16],
+		what[] = "the running kernel's modules cannot be kept: ", reason[1024];
 	struct run run;
 	size_t n = 0;
 	int r;
@@ -327,7 +331,8 @@ static void keep_running(struct plugin *p, char *action, const struct buf *paths
 	if (rpmIsDebug())
 		argv[n++] = (char *)"-v";
 	argv[n] = NULL;
-	r = run_program(argv, paths ? paths->data : "", paths ? paths->len : 0, p->options.timeout, &run);
+	r = run_program(argv, paths ? paths->data : "", paths ? paths->len : 0,
+		p->options.timeout, &run);
 	if (r == RUN_UNKNOWN)
 		return;
 	if (r == 0) {

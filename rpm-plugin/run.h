@@ -12,9 +12,9 @@
 
 enum {
 	RUN_FAILED = 1, /* exited with another status than 0, see run.status */
-	RUN_KILLED,	/* died by a signal, see run.status */
-	RUN_TIMEOUT,	/* had to be killed */
-	RUN_UNKNOWN,	/* it ended, but somebody else took its status */
+	RUN_KILLED,     /* died by a signal, see run.status */
+	RUN_TIMEOUT,    /* had to be killed */
+	RUN_UNKNOWN,    /* it ended, but somebody else took its status */
 };
 
 struct run {

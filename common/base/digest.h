@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #pragma once
 /*
- * digest.h: XXH3, 128 bits, over bytes. It tells equal contents from different ones; it is
- * no protection against somebody who may write modules: he owns the machine anyway.
+ * digest.h: XXH3, 128 bits, over bytes. It tells equal contents from different ones; it
+ * is no protection against somebody who may write modules: he owns the machine anyway.
  */
 
 #include "base/util.h"

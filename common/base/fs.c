@@ -128,7 +128,8 @@ static int root_walk(const struct root *root, const char *path, int flags, mode_
 		name[n ? n : 1] = '\0';
 		pos += n;
 		r = fstatat(dirfd, name, &st, AT_SYMLINK_NOFOLLOW);
-		if (r == 0 && S_ISLNK(st.st_mode) && !(flags & O_NOFOLLOW && !rest.data[pos])) {
+		if (r == 0 && S_ISLNK(st.st_mode) &&
+			!(flags & O_NOFOLLOW && !rest.data[pos])) {
 			if (++links > LINKS_MAX)
 				return -ELOOP;
 			r = expand_link(dirfd, name, &rest, &pos);
@@ -147,7 +148,8 @@ static int root_walk(const struct root *root, const char *path, int flags, mode_
 
 			if (up < 0)
 				return up;
-			r = openat(dirfd, up ? "." : name, flags | O_NOFOLLOW | O_CLOEXEC, mode);
+			r = openat(dirfd, up ? "." : name, flags | O_NOFOLLOW | O_CLOEXEC,
+				mode);
 			return r < 0 ? neg_errno() : r;
 		}
 		r = walk_step(root, &dirfd, name);
@@ -176,7 +178,10 @@ int root_openat(const struct root *root, const char *path, int flags, mode_t mod
 	fd = syscall(SYS_openat2, root->fd, path, &how, sizeof(how));
 	if (fd >= 0)
 		return (int)fd;
-	/* EAGAIN: there was a ".." in the way, and something was renamed somewhere meanwhile */
+	/*
+	 * EAGAIN: there was a ".." in the way, and something was renamed somewhere
+	 * meanwhile
+	 */
 	if (errno != ENOSYS && errno != EPERM && errno != EAGAIN)
 		return neg_errno();
 	return root_walk(root, path, flags, mode);
@@ -192,7 +197,8 @@ int root_stat(const struct root *root, const char *path, struct stat *ret)
 }
 
 /* Append the next component of rest to real, or put a link's target in front of rest. */
-static int realpath_step(const struct root *root, struct buf *real, struct buf *rest, size_t *pos)
+static int realpath_step(
+	const struct root *root, struct buf *real, struct buf *rest, size_t *pos)
 {
 	size_t n = strcspn(rest->data + *pos, "/"), before = real->len;
 	const char *name = rest->data + *pos;
@@ -268,14 +274,16 @@ static int plain_walk(int dirfd, const char *path, int flags)
 		int fd;
 
 		if (!path[n]) {
-			fd = openat(at < 0 ? dirfd : at, path, flags | O_NOFOLLOW | O_CLOEXEC);
+			fd = openat(at < 0 ? dirfd : at, path,
+				flags | O_NOFOLLOW | O_CLOEXEC);
 			return fd < 0 ? neg_errno() : fd;
 		}
 		if (n > NAME_MAX)
 			return -ENAMETOOLONG;
 		memcpy(name, path, n);
 		name[n] = '\0';
-		fd = openat(at < 0 ? dirfd : at, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+		fd = openat(at < 0 ? dirfd : at, name,
+			O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 		if (fd < 0)
 			return neg_errno();
 		closep(&at);
@@ -294,13 +302,15 @@ int fs_open_plain(int dirfd, const char *path, int flags)
 
 	if (fd >= 0)
 		return (int)fd;
-	return errno == ENOSYS || errno == EPERM ? plain_walk(dirfd, path, flags) : neg_errno();
+	return errno == ENOSYS || errno == EPERM ? plain_walk(dirfd, path, flags)
+						 : neg_errno();
 }
 
 int fs_open_parent(int dirfd, const char *path, const char **ret_name)
 {
 	const char *slash = strrchr(path, '/');
-	_cleanup_(freep) char *parent = slash ? strndup(path, (size_t)(slash - path)) : strdup(".");
+	_cleanup_(freep) char *parent =
+		slash ? strndup(path, (size_t)(slash - path)) : strdup(".");
 
 	*ret_name = slash ? slash + 1 : path;
 	return parent ? fs_open_plain(dirfd, parent, O_PATH | O_DIRECTORY) : -ENOMEM;
@@ -320,8 +330,9 @@ unsigned char fs_entry_type(int dirfd, const struct dirent *e)
 
 	if (e->d_type != DT_UNKNOWN)
 		return e->d_type;
-	return fstatat(dirfd, e->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0 ? DT_UNKNOWN :
-									  IFTODT(st.st_mode);
+	return fstatat(dirfd, e->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0
+		       ? DT_UNKNOWN
+		       : IFTODT(st.st_mode);
 }
 
 bool fs_is_own(const struct stat *st)
@@ -396,7 +407,8 @@ int fs_read_file(const struct root *root, const char *path, size_t max, struct b
 	if (!S_ISREG(st.st_mode))
 		/* /dev/null is an empty file */
 		return S_ISCHR(st.st_mode) ? 0 : S_ISDIR(st.st_mode) ? -EISDIR : -EINVAL;
-	if (st.st_size > 0 && (uint64_t)st.st_size < max && !buf_reserve(b, (size_t)st.st_size + 1))
+	if (st.st_size > 0 && (uint64_t)st.st_size < max &&
+		!buf_reserve(b, (size_t)st.st_size + 1))
 		return -ENOMEM;
 	return fs_read_all(fd, max, b);
 }
@@ -407,10 +419,14 @@ bool root_is_mask(const struct root *root, const char *path)
 	char target[sizeof("/dev/null")];
 	ssize_t n = fd < 0 ? -1 : readlinkat(fd, "", target, sizeof(target));
 
-	return n == (ssize_t)sizeof(target) - 1 && memcmp(target, "/dev/null", (size_t)n) == 0;
+	return n == (ssize_t)sizeof(target) - 1 &&
+	       memcmp(target, "/dev/null", (size_t)n) == 0;
 }
 
-/* A file is compared through a small window: one as large as an index would be all page faults. */
+/*
+ * A file is compared through a small window: one as large as an index would be all page
+ * faults.
+ */
 int fs_same_bytes(int fd, const void *data, size_t n)
 {
 	const char *want = data;
@@ -436,7 +452,8 @@ ssize_t fs_pread(int fd, void *data, size_t n, off_t offset)
 	size_t done = 0;
 
 	while (done < n) {
-		ssize_t got = pread(fd, (char *)data + done, n - done, offset + (off_t)done);
+		ssize_t got =
+			pread(fd, (char *)data + done, n - done, offset + (off_t)done);
 
 		if (got < 0 && errno == EINTR)
 			continue;
@@ -488,14 +505,10 @@ bool fs_err_is_files_own(int err)
 bool fs_stats_trusted(int fd)
 {
 	static const long trusted[] = {
-		EXT4_SUPER_MAGIC,
-		XFS_SUPER_MAGIC,
-		BTRFS_SUPER_MAGIC,
-		TMPFS_MAGIC,
-		F2FS_SUPER_MAGIC,
-		0xca451a4e, /* bcachefs */
-		0x2fc12fc1, /* ZFS */
-		0x3153464a, /* JFS */
+		EXT4_SUPER_MAGIC, XFS_SUPER_MAGIC, BTRFS_SUPER_MAGIC, TMPFS_MAGIC,
+		F2FS_SUPER_MAGIC, 0xca451a4e, /* bcachefs */
+		0x2fc12fc1,                   /* ZFS */
+		0x3153464a,                   /* JFS */
 	};
 	struct statfs fs;
 

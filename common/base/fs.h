@@ -31,28 +31,36 @@ int root_stat(const struct root *root, const char *path, struct stat *ret);
  * without a leading slash ("usr/lib/modules" for "/lib/modules"). The caller frees it.
  */
 int root_realpath(const struct root *root, const char *path, char **ret);
-/* Make a directory and its missing parents, each with mode. An existing one is success. */
+/*
+ * Make a directory and its missing parents, each with mode. An existing one is success.
+ */
 int root_mkdirs(const struct root *root, const char *path, mode_t mode);
 
 /*
- * Open a relative path, without "..", below dirfd, if none of its components is a symbolic link:
- * for whoever is to write or remove there, and there only. Else -ELOOP or -ENOTDIR.
+ * Open a relative path, without "..", below dirfd, if none of its components is a
+ * symbolic link: for whoever is to write or remove there, and there only. Else -ELOOP or
+ * -ENOTDIR.
  */
 int fs_open_plain(int dirfd, const char *path, int flags);
-/* The same for the directory that path is in. *ret_name: the last component, within path. */
+/*
+ * The same for the directory that path is in. *ret_name: the last component, within path.
+ */
 int fs_open_parent(int dirfd, const char *path, const char **ret_name);
 /* unlinkat() there. 0 or -errno. */
 int fs_remove(int dirfd, const char *path, int flags);
 
-/* The type (DT_REG ...) of an entry of the directory dirfd, also where the file system keeps none there. */
+/*
+ * The type (DT_REG ...) of an entry of the directory dirfd, also where the file system
+ * keeps none there.
+ */
 unsigned char fs_entry_type(int dirfd, const struct dirent *e);
 
 /* Could nobody but root and us have written it? */
 bool fs_is_own(const struct stat *st);
 
 /*
- * Is a configuration file masked, a link to /dev/null? That is told by the link's text, since a
- * root that is being built may have no /dev/null.
+ * Is a configuration file masked, a link to /dev/null? That is told by the link's text,
+ * since a root that is being built may have no /dev/null.
  */
 bool root_is_mask(const struct root *root, const char *path);
 /* Do the bytes from here to the end of fd equal these n? 1, 0, or -errno. */
@@ -73,7 +81,8 @@ int fs_write_all(int fd, const void *data, size_t n);
 bool fs_stats_trusted(int fd);
 
 /*
- * Does a negative errno of opening or looking at a file tell of that file? Others (-EMFILE,
+ * Does a negative errno of opening or looking at a file tell of that file? Others
+ * (-EMFILE,
  * -ENOMEM, -EIO ...) tell of the machine: then it cannot be known what is there, and nothing
  * may be concluded.
  */

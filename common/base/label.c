@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * A file renamed into place keeps the label of the process that made it. The label of the
- * file that it replaces is plain extended-attribute data, so it survives in images that are
- * built where no policy is loaded. libselinux is asked only for a file without predecessor,
- * and loaded only then: it is not worth a millisecond of every run.
+ * file that it replaces is plain extended-attribute data, so it survives in images that
+ * are built where no policy is loaded. libselinux is asked only for a file without
+ * predecessor, and loaded only then: it is not worth a millisecond of every run.
  */
 
 #include "config.h"
@@ -16,7 +16,10 @@
 
 #define SELINUX_XATTR "security.selinux"
 
-/* Where labels cannot be set, in a container say, an index without one is better than none. */
+/*
+ * Where labels cannot be set, in a container say, an index without one is better than
+ * none.
+ */
 static int set_label(int fd, const char *label, size_t len)
 {
 	if (fsetxattr(fd, SELINUX_XATTR, label, len, 0) == 0 || errno == EPERM ||
@@ -83,7 +86,8 @@ static int label_from_policy(int fd, const char *path)
 
 int label_copy(int fd, int dirfd, const char *name, const char *path)
 {
-	_cleanup_(closep) int old = openat(dirfd, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	_cleanup_(closep) int old =
+		openat(dirfd, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
 	char label[1024], now[1024];
 	ssize_t n, m;
 

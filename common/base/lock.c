@@ -39,24 +39,24 @@ static int open_lock_dir(const struct root *root)
 }
 
 /*
- * Whoever can, or could, open the file can hold the lock for ever. One that we would not have
- * made so gives way to one of ours: the directory is ours.
+ * Whoever can, or could, open the file can hold the lock for ever. One that we would not
+ * have made so gives way to one of ours: the directory is ours.
  */
 static int open_lock(int dir)
 {
 	for (int i = 0; i < 10; i++) {
-		_cleanup_(closep) int fd =
-			openat(dir, "lock", O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+		_cleanup_(closep) int fd = openat(
+			dir, "lock", O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
 		struct stat st, now;
 
 		if (fd < 0 || fstat(fd, &st) < 0)
 			return neg_errno();
-		if (S_ISREG(st.st_mode) && st.st_uid == geteuid() && !(st.st_mode & 077) &&
-			st.st_nlink == 1)
+		if (S_ISREG(st.st_mode) && st.st_uid == geteuid() &&
+			!(st.st_mode & 077) && st.st_nlink == 1)
 			return TAKE_FD(fd);
 		/* another run may have replaced it by now */
-		if (fstatat(dir, "lock", &now, AT_SYMLINK_NOFOLLOW) == 0 && now.st_ino == st.st_ino &&
-			unlinkat(dir, "lock", 0) < 0)
+		if (fstatat(dir, "lock", &now, AT_SYMLINK_NOFOLLOW) == 0 &&
+			now.st_ino == st.st_ino && unlinkat(dir, "lock", 0) < 0)
 			return neg_errno();
 	}
 	return -EPERM;

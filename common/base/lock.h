@@ -4,8 +4,8 @@
  * lock.h: one writer at a time.
  *
  * ROOT/var/lib/kmp-depmod/lock, mode 0600 in a directory of mode 0700: any user may flock
- * a file that he can open, so nobody else may open this one. A file that is not so gives way
- * to a new one.
+ * a file that he can open, so nobody else may open this one. A file that is not so gives
+ * way to a new one.
  */
 
 #include "base/fs.h"

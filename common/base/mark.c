@@ -1,26 +1,26 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
 /*
- * A mark is a small file, and its owner's life is a lock on it: the kernel drops a flock with
- * the last descriptor, whichever way the owner dies.
+ * A mark is a small file, and its owner's life is a lock on it: the kernel drops a flock
+ * with the last descriptor, whichever way the owner dies.
  *
- * Owners hold it shared, so that two transactions can change one kernel (rpm and dpkg on one
- * machine; each has a lock of its own against itself only). Whoever wants to remove the file
- * needs it exclusively, for a moment, and thereby knows that no owner lives.
+ * Owners hold it shared, so that two transactions can change one kernel (rpm and dpkg on
+ * one machine; each has a lock of its own against itself only). Whoever wants to remove
+ * the file needs it exclusively, for a moment, and thereby knows that no owner lives.
  *
- * That is not enough to remove it. An owner may have died after the scan of the run that now
- * wants to: its last changes were not seen. So:
+ * That is not enough to remove it. An owner may have died after the scan of the run that
+ * now wants to: its last changes were not seen. So:
  *
  *	healer:	list (orphaned? state)  ->  scan, publish  ->  remove if it was orphaned
  *		and its state is the same
  *	owner:	set (alone? state)  ->  changes, scan, publish  ->  remove if it was alone
  *		and its state is the same
  *
- * Each owner appends a line when it sets the mark, so "the same state" means that nobody was
- * there in between. In every doubt the mark is left, which costs one idle run later.
+ * Each owner appends a line when it sets the mark, so "the same state" means that nobody
+ * was there in between. In every doubt the mark is left, which costs one idle run later.
  *
- * A file can be unlinked between open and flock; then it has no links left, and setting it
- * starts again.
+ * A file can be unlinked between open and flock; then it has no links left, and setting
+ * it starts again.
  */
 
 #include <dirent.h>
@@ -237,9 +237,9 @@ static int sign(int fd, const char *who, struct mark *m)
 }
 
 /*
- * A file that we would not have made so comes from a time when others could write here: a second
- * name of another file must not be written to, and a lock that others can hold is none. Returns
- * 0, or -EAGAIN when it is out of the way.
+ * A file that we would not have made so comes from a time when others could write here: a
+ * second name of another file must not be written to, and a lock that others can hold is
+ * none. Returns 0, or -EAGAIN when it is out of the way.
  */
 static int only_own(int marks_fd, const char *kver, int fd)
 {
@@ -250,8 +250,8 @@ static int only_own(int marks_fd, const char *kver, int fd)
 	if (st.st_uid == geteuid() && st.st_nlink <= 1 && !(st.st_mode & 077))
 		return 0;
 	/* another owner may have replaced it by now */
-	if (fstatat(marks_fd, kver, &now, AT_SYMLINK_NOFOLLOW) == 0 && now.st_ino == st.st_ino &&
-		unlinkat(marks_fd, kver, 0) < 0)
+	if (fstatat(marks_fd, kver, &now, AT_SYMLINK_NOFOLLOW) == 0 &&
+		now.st_ino == st.st_ino && unlinkat(marks_fd, kver, 0) < 0)
 		return -errno;
 	return -EAGAIN;
 }
@@ -337,7 +337,8 @@ static int look_at(int marks_fd, const char *kver, struct mark_found *ret)
 	if (fd < 0)
 		return errno == ENOENT || errno == ELOOP ? MARK_LEFT : -errno;
 	found.orphaned = flock(fd, LOCK_EX | LOCK_NB) == 0;
-	r = found.orphaned || errno == EWOULDBLOCK ? read_state(fd, &found.state, &linked) : -errno;
+	r = found.orphaned || errno == EWOULDBLOCK ? read_state(fd, &found.state, &linked)
+						   : -errno;
 	close(fd);
 	if (r == -EBADMSG || (r == 0 && !linked))
 		return MARK_LEFT;

@@ -36,7 +36,7 @@ struct mark_state {
 };
 
 struct mark {
-	int fd;	    /* holds the lock; -1 when not held */
+	int fd;     /* holds the lock; -1 when not held */
 	bool alone; /* nobody else held it when it was set */
 	struct mark_state state;
 };
@@ -47,11 +47,10 @@ struct mark {
 
 /*
  * Sets the mark of @kver and keeps its lock, which ends with the descriptor (closed on
- * exec).
- * @who goes into the file, for whoever reads it. Several owners can hold one mark. With
- * @sync it is on disk when this returns. Returns 0, MARK_BUSY, -EINVAL if @kver can be no
- * kernel's name, -EPERM if a directory is not ours or files in it cannot be ours alone, or
- * another errno.
+ * exec). @who goes into the file, for whoever reads it. Several owners can hold one mark.
+ * With @sync it is on disk when this returns. Returns 0, MARK_BUSY, -EINVAL if @kver can
+ * be no kernel's name, -EPERM if a directory is not ours or files in it cannot be ours
+ * alone, or another errno.
  */
 int mark_set(int root_fd, const char *kver, const char *who, bool sync, struct mark *ret);
 

@@ -3,9 +3,9 @@
 /*
  * openat2.h: what openat2(2) needs, whatever the age of the headers.
  *
- * The kernel that a program runs on is often newer than the headers that it is built with:
- * <linux/openat2.h> came with Linux 5.6, SYS_openat2 with glibc 2.32. Whether the kernel
- * has the call is for the caller to see: it fails with ENOSYS.
+ * The kernel that a program runs on is often newer than the headers that it is built
+ * with: <linux/openat2.h> came with Linux 5.6, SYS_openat2 with glibc 2.32. Whether the
+ * kernel has the call is for the caller to see: it fails with ENOSYS.
  */
 
 #include <stdint.h>

@@ -7,7 +7,8 @@
 /* All of these n bytes are about to be written. */
 void pages_prepare(void *data, size_t n);
 /*
- * n zeroed bytes for free(), all of which are about to be written; NULL without memory. The
- * kernel finds their pages in one call: with a page fault each, that takes twice as long.
+ * n zeroed bytes for free(), all of which are about to be written; NULL without memory.
+ * The kernel finds their pages in one call: with a page fault each, that takes twice as
+ * long.
  */
 void *pages_alloc(size_t n);

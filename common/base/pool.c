@@ -33,7 +33,8 @@ void pool_run(unsigned n, void (*worker)(void *arg, unsigned i), void *arg)
 	pthread_sigmask(SIG_SETMASK, &all, &before);
 	for (unsigned i = 1; i < n; i++) {
 		shares[i] = (struct share){worker, arg, i};
-		started[i] = pthread_create(&threads[i], NULL, share_run, &shares[i]) == 0;
+		started[i] =
+			pthread_create(&threads[i], NULL, share_run, &shares[i]) == 0;
 	}
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	worker(arg, 0);

@@ -66,7 +66,9 @@ static inline int neg_errno(void)
 	return errno > 0 ? -errno : -EIO;
 }
 
-/* Replace control characters: names are anybody's, and a terminal obeys what is in them. */
+/*
+ * Replace control characters: names are anybody's, and a terminal obeys what is in them.
+ */
 static inline void clean_text(char *text, size_t len)
 {
 	for (size_t i = 0; i < len; i++)

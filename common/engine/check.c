@@ -37,7 +37,8 @@ int vmlinux_parse(const struct target *t, const char *path, const char *text, si
 	bool symvers, struct vmlinux *ret)
 {
 	/* what the kernel or the linker provides, and no list has */
-	static const char *const provided[] = {"__this_module", "_GLOBAL_OFFSET_TABLE_", "TOC."};
+	static const char *const provided[] = {
+		"__this_module", "_GLOBAL_OFFSET_TABLE_", "TOC."};
 	struct loading l = {t, path, ret};
 	int r = 0;
 
@@ -46,8 +47,9 @@ int vmlinux_parse(const struct target *t, const char *path, const char *text, si
 		r = add_symbol(&l, provided[i], strlen(provided[i]), 0);
 	if (r < 0 || len == 0)
 		return r;
-	return symvers ? symvers_parse(text, len, add_symbol, bad_line, &l) :
-			 sysmap_parse(text, len, t->symbol_prefix, add_symbol, bad_line, &l);
+	return symvers ? symvers_parse(text, len, add_symbol, bad_line, &l)
+		       : sysmap_parse(
+				 text, len, t->symbol_prefix, add_symbol, bad_line, &l);
 }
 
 int vmlinux_load(const struct target *t, const char *symvers, const char *sysmap,
@@ -60,7 +62,8 @@ int vmlinux_load(const struct target *t, const char *symvers, const char *sysmap
 
 	*ret = (struct vmlinux){0};
 	r = fd < 0 ? neg_errno() : fs_read_all(fd, SYMBOLS_FILE_MAX, &text);
-	return r < 0 ? r : vmlinux_parse(t, path, text.data, text.len, symvers != NULL, ret);
+	return r < 0 ? r
+		     : vmlinux_parse(t, path, text.data, text.len, symvers != NULL, ret);
 }
 
 void vmlinux_done(struct vmlinux *v)
@@ -82,13 +85,16 @@ struct extra_key {
 
 static int extra_cmp(const void *a, const void *b)
 {
-	return strcmp(((const struct extra_key *)a)->name, ((const struct extra_key *)b)->name);
+	return strcmp(
+		((const struct extra_key *)a)->name, ((const struct extra_key *)b)->name);
 }
 
-static int place_vmlinux(const struct resolved *r, const struct vmlinux *v, struct in_vmlinux *where)
+static int place_vmlinux(
+	const struct resolved *r, const struct vmlinux *v, struct in_vmlinux *where)
 {
 	const struct vmlinux_symbol *s = vec_data(&v->entries, struct vmlinux_symbol);
-	_cleanup_(freep) struct extra_key *extra = calloc((size_t)r->n_extra + 1, sizeof(*extra));
+	_cleanup_(freep) struct extra_key *extra =
+		calloc((size_t)r->n_extra + 1, sizeof(*extra));
 
 	if (!extra)
 		return -ENOMEM;
@@ -96,21 +102,25 @@ static int place_vmlinux(const struct resolved *r, const struct vmlinux *v, stru
 		extra[i] = (struct extra_key){r->extra[i], r->t->n.strings + i};
 	qsort(extra, r->n_extra, sizeof(*extra), extra_cmp);
 	for (size_t i = 0; i < vec_len(&v->entries, struct vmlinux_symbol); i++) {
-		struct extra_key want = {.name = v->names.data + s[i].name}, *found = NULL;
+		struct extra_key want = {.name = v->names.data + s[i].name},
+				 *found = NULL;
 		bool equal;
 		sym_key k = tables_find_str(r->t, want.name, strlen(want.name), &equal);
 
 		if (!equal)
-			found = bsearch(&want, extra, r->n_extra, sizeof(*extra), extra_cmp);
+			found = bsearch(
+				&want, extra, r->n_extra, sizeof(*extra), extra_cmp);
 		if (equal || found)
-			where[equal ? k : found->key] = (struct in_vmlinux){s[i].crc, true};
+			where[equal ? k : found->key] =
+				(struct in_vmlinux){s[i].crc, true};
 	}
 	return 0;
 }
 
 int check_symbols(const struct resolved *r, const struct vmlinux *v, struct buf *ret)
 {
-	_cleanup_(freep) struct in_vmlinux *vmlinux = calloc((size_t)r->n_keys + 1, sizeof(*vmlinux));
+	_cleanup_(freep) struct in_vmlinux *vmlinux =
+		calloc((size_t)r->n_keys + 1, sizeof(*vmlinux));
 	const struct tables *t = r->t;
 	int err = vmlinux ? place_vmlinux(r, v, vmlinux) : -ENOMEM;
 
@@ -123,11 +133,14 @@ int check_symbols(const struct resolved *r, const struct vmlinux *v, struct buf 
 			struct sym_crc want = t->pairs[NEED_PAIR(t->needs[n])];
 			sym_key k = resolved_look(r, want.sym);
 			bool owned = r->owner[k] != ID_NONE;
-			struct problem p = {.mod = i, .sym = want.sym, .want = want.crc,
+			struct problem p = {.mod = i,
+				.sym = want.sym,
+				.want = want.crc,
 				.have = owned ? r->owner_crc[k] : vmlinux[k].crc,
 				.crc = owned || vmlinux[k].there};
 
-			if ((t->needs[n] & NEED_WEAK) || (p.crc && (!v->has_crcs || p.have == p.want)))
+			if ((t->needs[n] & NEED_WEAK) ||
+				(p.crc && (!v->has_crcs || p.have == p.want)))
 				continue;
 			buf_add(ret, &p, sizeof(p));
 		}

@@ -115,12 +115,14 @@ static int list_dir(const struct target *t, int fd, const char *dir, struct conf
 		}
 		if (laid_over(t, path.data))
 			continue;
-		err = root_is_mask(t->config_root, path.data) ? 0 : root_stat(t->config_root, path.data, &st);
+		err = root_is_mask(t->config_root, path.data)
+			      ? 0
+			      : root_stat(t->config_root, path.data, &st);
 		if (err == 0 && S_ISDIR(st.st_mode))
 			err = -EISDIR;
 		if (err < 0)
-			report_event(t->report, .kind = EVENT_CONFIG_FILE, .kver = t->kver,
-				.path = path.data, .err = err);
+			report_event(t->report, .kind = EVENT_CONFIG_FILE,
+				.kver = t->kver, .path = path.data, .err = err);
 		else
 			r = conf_list_add(l, TAKE_PTR(path.data));
 	}
@@ -142,8 +144,8 @@ static int list_path(const struct target *t, const char *path, struct conf_list 
 	if (fd < 0) {
 		if (!fs_err_is_files_own(fd))
 			return fd;
-		report_event(t->report, .kind = EVENT_CONFIG_FILE, .kver = t->kver, .path = path,
-			.err = fd);
+		report_event(t->report, .kind = EVENT_CONFIG_FILE, .kver = t->kver,
+			.path = path, .err = fd);
 		return 0;
 	}
 	copy = strdup(path);
@@ -159,8 +161,8 @@ static void bad_line(void *arg, unsigned line, const char *command)
 {
 	const struct parsing *p = arg;
 
-	report_event(p->t->report, .kind = EVENT_CONFIG_LINE, .kver = p->t->kver, .path = p->path,
-		.line = line, .detail = command);
+	report_event(p->t->report, .kind = EVENT_CONFIG_LINE, .kver = p->t->kver,
+		.path = p->path, .line = line, .detail = command);
 }
 
 static int read_file(const struct target *t, const char *path, struct depmodd *c,
@@ -178,8 +180,8 @@ static int read_file(const struct target *t, const char *path, struct depmodd *c
 	if (r < 0 && root_is_mask(t->config_root, path))
 		r = 0;
 	if (fs_err_is_files_own(r)) {
-		report_event(t->report, .kind = EVENT_CONFIG_FILE, .kver = t->kver, .path = path,
-			.err = r);
+		report_event(t->report, .kind = EVENT_CONFIG_FILE, .kver = t->kver,
+			.path = path, .err = r);
 		return 0;
 	}
 	if (r < 0)

@@ -10,7 +10,7 @@
 #include "formats/depmodd.h"
 
 /*
- * Read the target's configuration. *ret_digest covers all that was read. Files that cannot
- * be read are reported and left out, as depmod does. 0 or -ENOMEM.
+ * Read the target's configuration. *ret_digest covers all that was read. Files that
+ * cannot be read are reported and left out, as depmod does. 0 or -ENOMEM.
  */
 int config_read(const struct target *t, struct depmodd *ret, struct digest *ret_digest);

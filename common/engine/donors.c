@@ -65,7 +65,8 @@ static void add_files(struct donors *d, const struct tables *t)
 	for (mod_row m = 0; m < t->n.mods; m++) {
 		uint32_t at = inode_slot(d, &t->mods[m].stamp);
 
-		if ((t->mods[m].flags & ROW_RACY) || t->mods[m].status == ELFMOD_UNSUPPORTED)
+		if ((t->mods[m].flags & ROW_RACY) ||
+			t->mods[m].status == ELFMOD_UNSUPPORTED)
 			continue;
 		while (d->files[at].t)
 			at = (at + 1) & d->mask;
@@ -73,7 +74,8 @@ static void add_files(struct donors *d, const struct tables *t)
 	}
 }
 
-int donors_open(int store_dir, const char *own_name, const struct tables *own, struct donors *ret)
+int donors_open(
+	int store_dir, const char *own_name, const struct tables *own, struct donors *ret)
 {
 	struct donors d = {.mask = 1023};
 	struct buf stores = {0};
@@ -112,11 +114,13 @@ void donors_done(struct donors *d)
 	*d = (struct donors){0};
 }
 
-const struct tables *donors_find(const struct donors *d, struct digest digest, mod_row *ret_row)
+const struct tables *donors_find(
+	const struct donors *d, struct digest digest, mod_row *ret_row)
 {
 	if (!d->slots)
 		return NULL;
-	for (uint32_t at = (uint32_t)digest.lo & d->mask; d->slots[at].t; at = (at + 1) & d->mask) {
+	for (uint32_t at = (uint32_t)digest.lo & d->mask; d->slots[at].t;
+		at = (at + 1) & d->mask) {
 		const struct donor_slot *s = &d->slots[at];
 
 		if (digest_eq(s->t->mods[s->row].digest, digest)) {
@@ -133,7 +137,8 @@ const struct tables *donors_find_file(
 	/* whole seconds could be the same on another file system of the same history */
 	if (!d->files || stamp->ctime % 1000000000 == 0)
 		return NULL;
-	for (uint32_t at = inode_slot(d, stamp); d->files[at].t; at = (at + 1) & d->mask) {
+	for (uint32_t at = inode_slot(d, stamp); d->files[at].t;
+		at = (at + 1) & d->mask) {
 		const struct donor_slot *s = &d->files[at];
 
 		if (stamp_eq(&s->t->mods[s->row].stamp, stamp)) {

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Each file has one small writer. Those that share what they prepare are one task, and tasks
- * run side by side: each writes into a buffer of its own, and what it has to report is kept
- * until all are done. Keys of the .bin files are sorted by counting, since most are strings
- * of the table, whose ids are in order; only aliases that change when '-' turns to '_' are
- * sorted by comparing.
+ * Each file has one small writer. Those that share what they prepare are one task, and
+ * tasks run side by side: each writes into a buffer of its own, and what it has to report
+ * is kept until all are done. Keys of the .bin files are sorted by counting, since most
+ * are strings of the table, whose ids are in order; only aliases that change when '-'
+ * turns to '_' are sorted by comparing.
  */
 
 #include <stdatomic.h>
@@ -16,7 +16,8 @@
 #include "formats/modname.h"
 #include "formats/trie.h"
 
-#define SYMBOL_BUCKETS 2048u /* of depmod's hash table of symbols, which decides their order */
+#define SYMBOL_BUCKETS                                                                   \
+	2048u /* of depmod's hash table of symbols, which decides their order */
 
 const char *const output_names[OUT_MAX] = {
 	[OUT_DEP] = "modules.dep",
@@ -88,7 +89,8 @@ static int give(struct emitting *e, enum output_id id, struct buf *b)
 }
 
 /* Write an index and hand it over. */
-static int give_index(struct emitting *e, enum output_id id, const struct trie_entry *entries, size_t n)
+static int give_index(
+	struct emitting *e, enum output_id id, const struct trie_entry *entries, size_t n)
 {
 	int r = trie_write(entries, n, &e->out);
 
@@ -104,10 +106,11 @@ static const char *keep_text(struct emitting *e, const char *s)
 	return copy;
 }
 
-static void tell(struct emitting *e, enum event_kind kind, const char *path, const char *detail)
+static void tell(
+	struct emitting *e, enum event_kind kind, const char *path, const char *detail)
 {
-	struct event event = {.kind = kind, .path = keep_text(e, path),
-		.detail = keep_text(e, detail)};
+	struct event event = {
+		.kind = kind, .path = keep_text(e, path), .detail = keep_text(e, detail)};
 
 	buf_add(&e->events, &event, sizeof(event));
 }
@@ -190,8 +193,10 @@ static bool usable_key(struct emitting *e, const char *key, size_t len)
 /* The values of modules.dep.bin are the lines of modules.dep. */
 static int emit_dep_bin(struct emitting *e, const char *lines, const uint32_t *line)
 {
-	_cleanup_(freep) mod_idx *by_name = malloc((e->t->n.strings + 1) * sizeof(*by_name));
-	_cleanup_(freep) struct trie_entry *entries = malloc((e->r->n + 1) * sizeof(*entries));
+	_cleanup_(freep) mod_idx *by_name =
+		malloc((e->t->n.strings + 1) * sizeof(*by_name));
+	_cleanup_(freep) struct trie_entry *entries =
+		malloc((e->r->n + 1) * sizeof(*entries));
 	size_t n = 0;
 
 	if (!by_name || !entries)
@@ -233,7 +238,8 @@ static uint64_t aliases_size(const struct emitting *e)
 	for (mod_idx i = 0; i < e->r->n; i++) {
 		const struct mod *m = mod_at(e, i);
 
-		size += (m->softdeps - m->values) * (sizeof("alias  \n") - 1 + str_len(e->t, m->name));
+		size += (m->softdeps - m->values) *
+			(sizeof("alias  \n") - 1 + str_len(e->t, m->name));
 		for (uint32_t v = m->values; v < m->softdeps; v++)
 			size += str_len(e->t, e->t->values[v]);
 	}
@@ -300,7 +306,8 @@ static struct alias_ref *sorted_aliases(const struct emitting *e, size_t *ret_n)
 		const struct mod *m = mod_at(e, i);
 
 		for (uint32_t v = m->values; v < m->softdeps; v++)
-			refs[at[e->t->values[v]]++] = (struct alias_ref){e->t->values[v], i};
+			refs[at[e->t->values[v]]++] =
+				(struct alias_ref){e->t->values[v], i};
 	}
 	*ret_n = n;
 	return refs;
@@ -324,8 +331,11 @@ static struct trie_entry alias_entry(const struct emitting *e, struct alias_ref 
 {
 	str_id name = mod_at(e, ref.mod)->name;
 
-	return (struct trie_entry){.key = str_of(e->t, ref.alias), .key_len = str_len(e->t, ref.alias),
-		.value = str_of(e->t, name), .value_len = str_len(e->t, name), .priority = ref.mod};
+	return (struct trie_entry){.key = str_of(e->t, ref.alias),
+		.key_len = str_len(e->t, ref.alias),
+		.value = str_of(e->t, name),
+		.value_len = str_len(e->t, name),
+		.priority = ref.mod};
 }
 
 static int add_alias(struct emitting *e, struct alias_lists *l, struct alias_ref ref)
@@ -373,7 +383,8 @@ static size_t n_before(const struct emitting *e, const struct alias_ref *same, s
 }
 
 /* All entries, the changed aliases at their places among the others. */
-static int merge_aliases(const struct emitting *e, const struct alias_lists *l, struct buf *ret)
+static int merge_aliases(
+	const struct emitting *e, const struct alias_lists *l, struct buf *ret)
 {
 	struct trie_entry *b = vec_data(&l->changed, struct trie_entry), *to;
 	size_t nb = vec_len(&l->changed, struct trie_entry), a = 0;
@@ -420,13 +431,15 @@ static int emit_alias_bin(struct emitting *e)
 	if (!l.same)
 		return -ENOMEM;
 	for (size_t i = 0; i < n && r == 0; i++)
-		r = add_alias(e, &l, l.same[i]); /* those that stay move up to the front */
+		/* those that stay move up to the front */
+		r = add_alias(e, &l, l.same[i]);
 	if (r == 0)
 		r = merge_aliases(e, &l, &all);
 	if (r < 0)
 		return r;
 	if (e->warn_duplicates)
-		report_twice(e, vec_data(&all, struct trie_entry), vec_len(&all, struct trie_entry));
+		report_twice(e, vec_data(&all, struct trie_entry),
+			vec_len(&all, struct trie_entry));
 	return give_index(e, OUT_ALIAS_BIN, vec_data(&all, struct trie_entry),
 		vec_len(&all, struct trie_entry));
 }
@@ -456,15 +469,13 @@ static int emit_values(struct emitting *e, enum output_id id, const char *word)
 
 static int emit_softdep(struct emitting *e)
 {
-	buf_lit(&e->out,
-		"# Soft dependencies extracted from modules themselves.\n");
+	buf_lit(&e->out, "# Soft dependencies extracted from modules themselves.\n");
 	return emit_values(e, OUT_SOFTDEP, "softdep");
 }
 
 static int emit_weakdep(struct emitting *e)
 {
-	buf_lit(&e->out,
-		"# Weak dependencies extracted from modules themselves.\n");
+	buf_lit(&e->out, "# Weak dependencies extracted from modules themselves.\n");
 	return emit_values(e, OUT_WEAKDEP, "weakdep");
 }
 
@@ -487,11 +498,13 @@ static int emit_devname(struct emitting *e)
 		if (m->devnode == ID_NONE)
 			continue;
 		if (m->flags & ROW_NODE_ONLY) {
-			tell(e, EVENT_DEVNODE, str_of(e->t, m->name), str_of(e->t, m->devnode));
+			tell(e, EVENT_DEVNODE, str_of(e->t, m->name),
+				str_of(e->t, m->devnode));
 			continue;
 		}
 		if (b->len == 0)
-			buf_lit(b, "# Device nodes to trigger on-demand module loading.\n");
+			buf_lit(b,
+				"# Device nodes to trigger on-demand module loading.\n");
 		add_str(e, b, m->name);
 		buf_char(b, ' ');
 		add_str(e, b, m->devnode);
@@ -511,7 +524,8 @@ struct symbol_ref {
 
 static int symbol_cmp(const void *a, const void *b)
 {
-	return strcmp(((const struct symbol_ref *)a)->name, ((const struct symbol_ref *)b)->name);
+	return strcmp(((const struct symbol_ref *)a)->name,
+		((const struct symbol_ref *)b)->name);
 }
 
 /* All symbols that a module owns, by name. */
@@ -527,7 +541,8 @@ static struct symbol_ref *sorted_symbols(const struct emitting *e, size_t *ret_n
 		if (r->owner[k] == ID_NONE)
 			continue;
 		s->name = resolved_key_name(r, k);
-		s->len = k < e->t->n.strings ? str_len(e->t, k) : (uint32_t)strlen(s->name);
+		s->len = k < e->t->n.strings ? str_len(e->t, k)
+					     : (uint32_t)strlen(s->name);
 		s->owner = r->owner[k];
 		s->bucket = kmod_hash(s->name, s->len) & (SYMBOL_BUCKETS - 1);
 		n++;
@@ -593,7 +608,8 @@ static int emit_symbols_bin(struct emitting *e, const struct symbol_ref *refs, s
 		memcpy(at + sizeof(prefix) - 1, refs[i].name, refs[i].len);
 		entries[used] = (struct trie_entry){.key = at,
 			.key_len = (uint32_t)(sizeof(prefix) - 1 + refs[i].len),
-			.value = str_of(e->t, m->name), .value_len = str_len(e->t, m->name),
+			.value = str_of(e->t, m->name),
+			.value_len = str_len(e->t, m->name),
 			.priority = refs[i].owner};
 		at += entries[used++].key_len;
 	}
@@ -628,10 +644,11 @@ static void builtin_done(struct builtin *b)
 	arena_done(&b->mem);
 }
 
-static int add_builtin(struct builtin *b, const char *key, size_t key_len, const char *value,
-	size_t value_len)
+static int add_builtin(struct builtin *b, const char *key, size_t key_len,
+	const char *value, size_t value_len)
 {
-	struct trie_entry entry = {.key_len = (uint32_t)key_len, .value_len = (uint32_t)value_len};
+	struct trie_entry entry = {
+		.key_len = (uint32_t)key_len, .value_len = (uint32_t)value_len};
 
 	entry.key = arena_strdup(&b->mem, key, key_len);
 	entry.value = arena_strdup(&b->mem, value, value_len);
@@ -660,8 +677,8 @@ static int builtin_bad(void *arg, const char *line, size_t len)
 	return 0;
 }
 
-static int builtin_alias(void *arg, const char *module, size_t module_len, const char *alias,
-	size_t len)
+static int builtin_alias(
+	void *arg, const char *module, size_t module_len, const char *alias, size_t len)
 {
 	struct builtin *b = arg;
 	char key[ALIAS_MAX + 1];
@@ -670,7 +687,8 @@ static int builtin_alias(void *arg, const char *module, size_t module_len, const
 	if (r == ALIAS_UNBALANCED) {
 		char *text = arena_strdup(&b->mem, alias, len);
 
-		tell(b->e, EVENT_ALIAS_BRACKETS, "modules.builtin.modinfo", text ? text : "");
+		tell(b->e, EVENT_ALIAS_BRACKETS, "modules.builtin.modinfo",
+			text ? text : "");
 		return 0;
 	}
 	return add_builtin(b, r == ALIAS_SAME ? alias : key, len, module, module_len);
@@ -759,7 +777,10 @@ static void emit_worker(void *arg, unsigned i)
 	struct emission *em = arg;
 
 	(void)i;
-	/* one that fails does not stop the others: which error is told does not depend on luck */
+	/*
+	 * one that fails does not stop the others: which error is told does not depend on
+	 * luck
+	 */
 	for (unsigned at; (at = atomic_fetch_add(&em->taken, 1)) < TASK_MAX;) {
 		struct emitting *e = &em->task[agenda[at]];
 
@@ -788,13 +809,17 @@ static int report_events(const struct target *t, struct emission *em)
 	return r;
 }
 
-int emit(const struct target *target, const struct resolved *r, const struct kernel_lists *lists,
-	bool warn_duplicates, const struct output_sink *sink)
+int emit(const struct target *target, const struct resolved *r,
+	const struct kernel_lists *lists, bool warn_duplicates,
+	const struct output_sink *sink)
 {
 	struct emission em = {0};
 
 	for (enum task k = 0; k < TASK_MAX; k++)
-		em.task[k] = (struct emitting){.r = r, .t = r->t, .lists = lists, .sink = sink,
+		em.task[k] = (struct emitting){.r = r,
+			.t = r->t,
+			.lists = lists,
+			.sink = sink,
 			.warn_duplicates = warn_duplicates};
 	pool_run(MIN(target->jobs, TASK_DEVNAME), emit_worker, &em);
 	return report_events(target, &em);

@@ -27,7 +27,8 @@ extern const bool output_is_text[OUT_MAX];
 
 /*
  * Takes each file as it is complete, on any thread and perhaps several files at once. A
- * result other than 0 is what emit() returns in the end, the first one in the order of files.
+ * result other than 0 is what emit() returns in the end, the first one in the order of
+ * files.
  */
 struct output_sink {
 	int (*take)(void *arg, enum output_id id, const struct buf *data);
@@ -47,12 +48,13 @@ struct kernel_lists {
 
 /*
  * Give the sink all files, in any order, on up to target->jobs threads; what there is to
- * report is said by the calling one, in the order of enum output_id. warn_duplicates reports
- * keys that are twice in an index (-w). Returns 0, what the sink said, -ENOMEM, or -EFBIG (an index
- * beyond what its format can address).
+ * report is said by the calling one, in the order of enum output_id. warn_duplicates
+ * reports keys that are twice in an index (-w). Returns 0, what the sink said, -ENOMEM,
+ * or -EFBIG (an index beyond what its format can address).
  */
-int emit(const struct target *target, const struct resolved *r, const struct kernel_lists *lists,
-	bool warn_duplicates, const struct output_sink *sink);
+int emit(const struct target *target, const struct resolved *r,
+	const struct kernel_lists *lists, bool warn_duplicates,
+	const struct output_sink *sink);
 
 int outputs_take(void *outputs, enum output_id id, const struct buf *data);
 void outputs_done(struct outputs *o);

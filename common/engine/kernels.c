@@ -7,7 +7,10 @@
 
 static const char *const default_dirs[] = {"lib/modules", "usr/lib/modules"};
 
-/* Of several names of one directory its own is the kernel's; else the first in byte order. */
+/*
+ * Of several names of one directory its own is the kernel's; else the first in byte
+ * order.
+ */
 static bool is_better_name(const char *dir, const char *name, const char *than)
 {
 	const char *slash = strrchr(dir, '/'), *own = slash ? slash + 1 : dir;
@@ -26,7 +29,8 @@ static int kernel_rename(struct kernel *k, const char *kver, const char *name)
 	return k->kver && k->name ? 0 : -ENOMEM;
 }
 
-static int kernels_add(struct kernels *k, const char *kver, const char *name, const char *dir)
+static int kernels_add(
+	struct kernels *k, const char *kver, const char *name, const char *dir)
 {
 	struct kernel *list;
 	size_t at = 0;
@@ -34,9 +38,9 @@ static int kernels_add(struct kernels *k, const char *kver, const char *name, co
 	while (at < k->n && strcmp(k->list[at].dir, dir) < 0)
 		at++;
 	if (at < k->n && str_eq(k->list[at].dir, dir))
-		return is_better_name(dir, kver, k->list[at].kver) ?
-			       kernel_rename(&k->list[at], kver, name) :
-			       0;
+		return is_better_name(dir, kver, k->list[at].kver)
+			       ? kernel_rename(&k->list[at], kver, name)
+			       : 0;
 	list = realloc(k->list, (k->n + 1) * sizeof(*list));
 	if (!list)
 		return -ENOMEM;
@@ -48,8 +52,8 @@ static int kernels_add(struct kernels *k, const char *kver, const char *name, co
 }
 
 /* The kernel's own directory may be a link: its real path names it. */
-static int add_one(const struct root *root, const char *modules, const char *kver,
-	struct kernels *k)
+static int add_one(
+	const struct root *root, const char *modules, const char *kver, struct kernels *k)
 {
 	_cleanup_(buf_done) struct buf path = {0};
 	_cleanup_(freep) char *real = NULL;
@@ -62,8 +66,8 @@ static int add_one(const struct root *root, const char *modules, const char *kve
 	return r < 0 ? r : kernels_add(k, kver, path.data, real);
 }
 
-static int list_dir(const struct root *root, const char *modules, const struct report *report,
-	struct kernels *k)
+static int list_dir(const struct root *root, const char *modules,
+	const struct report *report, struct kernels *k)
 {
 	int fd = root_openat(root, modules, O_RDONLY | O_DIRECTORY, 0), r = 0;
 	struct dirent *e;
@@ -82,10 +86,13 @@ static int list_dir(const struct root *root, const char *modules, const struct r
 			continue;
 		r = add_one(root, modules, e->d_name, k);
 		if (fs_err_is_files_own(r)) {
-			/* a dangling link is nobody's kernel; of another entry it should be known */
+			/*
+			 * a dangling link is nobody's kernel; of another entry it should
+			 * be known
+			 */
 			if (report && r != -ENOENT && r != -ENOTDIR)
-				report_event(report, .kind = EVENT_DIR_UNREADABLE, .kver = e->d_name,
-					.err = r);
+				report_event(report, .kind = EVENT_DIR_UNREADABLE,
+					.kver = e->d_name, .err = r);
 			r = 0;
 		}
 	}
@@ -111,8 +118,8 @@ static int for_dirs(const struct root *root, const char *moduledir, const char *
 	return r;
 }
 
-int kernels_list(const struct root *root, const char *moduledir, const struct report *report,
-	struct kernels *ret)
+int kernels_list(const struct root *root, const char *moduledir,
+	const struct report *report, struct kernels *ret)
 {
 	*ret = (struct kernels){0};
 	return for_dirs(root, moduledir, NULL, report, ret);

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Tables are merged from facts wherever these come from, so a module in memory is one more
- * source: the table of the tree takes the part of what is remembered, the overlay that of
- * what was read anew. All that is made of the result is made as after an installation.
+ * Tables are merged from facts wherever these come from, so a module in memory is one
+ * more source: the table of the tree takes the part of what is remembered, the overlay
+ * that of what was read anew. All that is made of the result is made as after an
+ * installation.
  */
 
 #include <stdatomic.h>
@@ -66,9 +67,12 @@ static int list_files(const struct overlay *o, struct arena *mem, struct buf *re
 
 	for (size_t i = 0; i < o->n_files; i++) {
 		const char *path = o->files[i].path, *slash = strrchr(path, '/');
-		struct entry new = {.origin = (uint32_t)i, .base = ID_NONE, .intake = -1,
+		struct entry new = {.origin = (uint32_t)i,
+			.base = ID_NONE,
+			.intake = -1,
 			.file = slash ? slash + 1 : path,
-			.dir = slash ? arena_strdup(mem, path, (size_t)(slash - path)) : ""};
+			.dir = slash ? arena_strdup(mem, path, (size_t)(slash - path))
+				     : ""};
 
 		if (!new.dir)
 			return -ENOMEM;
@@ -81,7 +85,8 @@ static int list_files(const struct overlay *o, struct arena *mem, struct buf *re
 	if (n)
 		qsort(e, n, sizeof(*e), entry_cmp);
 	for (size_t i = 0; i < n; i++)
-		if (i + 1 == n || !str_eq(e[i].dir, e[i + 1].dir) || !str_eq(e[i].file, e[i + 1].file))
+		if (i + 1 == n || !str_eq(e[i].dir, e[i + 1].dir) ||
+			!str_eq(e[i].file, e[i + 1].file))
 			e[kept++] = e[i];
 	ret->len = kept * sizeof(*e);
 	return 0;
@@ -91,7 +96,8 @@ static int list_files(const struct overlay *o, struct arena *mem, struct buf *re
 static int find_row(const struct tables *t, const char *path, mod_row *ret)
 {
 	const char *slash = strrchr(path, '/');
-	_cleanup_(freep) char *dir = slash ? strndup(path, (size_t)(slash - path)) : strdup("");
+	_cleanup_(freep) char *dir =
+		slash ? strndup(path, (size_t)(slash - path)) : strdup("");
 	dir_row d;
 
 	if (!dir)
@@ -102,11 +108,12 @@ static int find_row(const struct tables *t, const char *path, mod_row *ret)
 }
 
 /* All files of the result, in the order of tables. */
-static int join(const struct tables *base, const struct overlay *o, const struct buf *files,
-	struct buf *ret)
+static int join(const struct tables *base, const struct overlay *o,
+	const struct buf *files, struct buf *ret)
 {
 	_cleanup_(freep) uint8_t *gone = calloc((size_t)base->n.mods + 1, 1);
-	const struct entry *e = vec_data(files, struct entry), *end = e + vec_len(files, struct entry);
+	const struct entry *e = vec_data(files, struct entry),
+			   *end = e + vec_len(files, struct entry);
 
 	if (!gone)
 		return -ENOMEM;
@@ -120,7 +127,9 @@ static int join(const struct tables *base, const struct overlay *o, const struct
 	}
 	for (mod_row m = 0; m < base->n.mods; m++) {
 		struct entry b = {.dir = str_of(base, base->dirs[base->mods[m].dir].path),
-			.file = str_of(base, base->mods[m].file), .origin = ID_NONE, .base = m,
+			.file = str_of(base, base->mods[m].file),
+			.origin = ID_NONE,
+			.base = m,
 			.intake = -1};
 		int c = 1;
 
@@ -144,15 +153,20 @@ static int join(const struct tables *base, const struct overlay *o, const struct
 	return ret->err;
 }
 
-static int merge(const struct tables *base, const struct overlay *o, const struct buf *all,
-	struct intake *intakes, unsigned n_intakes, struct overlaid *ret)
+static int merge(const struct tables *base, const struct overlay *o,
+	const struct buf *all, struct intake *intakes, unsigned n_intakes,
+	struct overlaid *ret)
 {
 	const struct entry *e = vec_data(all, struct entry);
 	uint32_t n = (uint32_t)vec_len(all, struct entry);
 	_cleanup_(freep) struct merge_dir *dirs = calloc((size_t)n + 1, sizeof(*dirs));
 	_cleanup_(freep) struct merge_mod *mods = calloc((size_t)n + 1, sizeof(*mods));
-	struct merge_input in = {.old = base, .intakes = intakes, .n_intakes = n_intakes,
-		.dirs = dirs, .mods = mods, .n_mods = n};
+	struct merge_input in = {.old = base,
+		.intakes = intakes,
+		.n_intakes = n_intakes,
+		.dirs = dirs,
+		.mods = mods,
+		.n_mods = n};
 
 	ret->base = malloc(((size_t)n + 1) * sizeof(*ret->base));
 	ret->origin = malloc(((size_t)n + 1) * sizeof(*ret->origin));
@@ -160,10 +174,12 @@ static int merge(const struct tables *base, const struct overlay *o, const struc
 		return -ENOMEM;
 	for (uint32_t i = 0; i < n; i++, e++) {
 		if (i == 0 || !str_eq(e->dir, dirs[in.n_dirs - 1].path))
-			dirs[in.n_dirs++] = (struct merge_dir){.path = e->dir, .first = i};
+			dirs[in.n_dirs++] =
+				(struct merge_dir){.path = e->dir, .first = i};
 		ret->base[i] = e->base;
 		ret->origin[i] = e->origin;
-		mods[i] = (struct merge_mod){.file = e->file, .intake = (int16_t)e->intake};
+		mods[i] =
+			(struct merge_mod){.file = e->file, .intake = (int16_t)e->intake};
 		if (e->origin == ID_NONE) {
 			mods[i].row = e->base;
 			mods[i].stamp = base->mods[e->base].stamp;
@@ -179,8 +195,8 @@ static int merge(const struct tables *base, const struct overlay *o, const struc
 	return merge_tables(&in, 0, &ret->t, &ret->image);
 }
 
-int overlay_apply(const struct target *t, const struct tables *base, const struct overlay *o,
-	struct overlaid *ret)
+int overlay_apply(const struct target *t, const struct tables *base,
+	const struct overlay *o, struct overlaid *ret)
 {
 	_cleanup_(buf_done) struct buf files = {0}, all = {0};
 	_cleanup_(freep) int *errors = NULL;

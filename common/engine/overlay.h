@@ -33,6 +33,6 @@ struct overlaid {
 };
 
 /* Lay o over base. 0, -ENOMEM or -E2BIG. Release with overlaid_done(). */
-int overlay_apply(const struct target *t, const struct tables *base, const struct overlay *o,
-	struct overlaid *ret);
+int overlay_apply(const struct target *t, const struct tables *base,
+	const struct overlay *o, struct overlaid *ret);
 void overlaid_done(struct overlaid *d);

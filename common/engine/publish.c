@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * All files that differ are written under temporary names of their own, then synced, then
- * renamed, then the directory is synced. Under the lock the temporary names are fixed: what a
- * killed run leaves is cleared away by the next one. Without it they have a random number: a
- * process's own would be another's, too, in another container.
+ * renamed, then the directory is synced. Under the lock the temporary names are fixed:
+ * what a killed run leaves is cleared away by the next one. Without it they have a random
+ * number: a process's own would be another's, too, in another container.
  *
- * Writing to the disk starts right behind each write() and is waited for only when all are
- * under way, so that the device sees one batch. The dependency files are renamed first:
- * an alias must not name a module that modules.dep.bin lacks.
+ * Writing to the disk starts right behind each write() and is waited for only when all
+ * are under way, so that the device sees one batch. The dependency files are renamed
+ * first: an alias must not name a module that modules.dep.bin lacks.
  */
 
 #include <dirent.h>
@@ -30,7 +30,8 @@
 static void temp_name(char to[64], const struct publisher *p, enum output_id id)
 {
 	if (p->o->unlocked)
-		snprintf(to, 64, "%s" PUBLISH_SUFFIX ".%u", output_names[id], p->numbers[id]);
+		snprintf(to, 64, "%s" PUBLISH_SUFFIX ".%u", output_names[id],
+			p->numbers[id]);
 	else
 		snprintf(to, 64, "%s" PUBLISH_SUFFIX, output_names[id]);
 }
@@ -55,8 +56,8 @@ static int open_temp(struct publisher *p, enum output_id id, char name[64])
 	for (int i = 0; i < ATTEMPTS; i++) {
 		p->numbers[id] = p->o->unlocked ? random_number() : 0;
 		temp_name(name, p, id);
-		fd = openat(p->o->dirfd, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
-			0600);
+		fd = openat(p->o->dirfd, name,
+			O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
 		if (fd >= 0 || errno != EEXIST || !p->o->unlocked)
 			break;
 	}
@@ -65,23 +66,25 @@ static int open_temp(struct publisher *p, enum output_id id, char name[64])
 
 bool published_differs(int dirfd, enum output_id id, const struct buf *want)
 {
-	_cleanup_(closep) int fd = dirfd < 0 ? -1 : openat(dirfd, output_names[id],
-		O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	_cleanup_(closep) int fd =
+		dirfd < 0 ? -1
+			  : openat(dirfd, output_names[id],
+				    O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
 
 	return fd < 0 || fs_same_bytes(fd, want->data, want->len) <= 0;
 }
 
 /*
- * Are these the bytes of the file on disk? One that others than root could not read, or that
- * somebody else could write, is not what we would leave there, whatever its bytes.
+ * Are these the bytes of the file on disk? One that others than root could not read, or
+ * that somebody else could write, is not what we would leave there, whatever its bytes.
  */
 static bool same_on_disk(int dirfd, enum output_id id, const struct stat *st,
 	const struct store_head *known, const struct buf *want, struct digest digest)
 {
 	struct stamp stamp = stamp_of(st);
 
-	if (!S_ISREG(st->st_mode) || (st->st_mode & 07777) != INDEX_MODE || !fs_is_own(st) ||
-		(uint64_t)st->st_size != want->len)
+	if (!S_ISREG(st->st_mode) || (st->st_mode & 07777) != INDEX_MODE ||
+		!fs_is_own(st) || (uint64_t)st->st_size != want->len)
 		return false;
 	if (known && known->valid_outputs && !known->outputs[id].racy &&
 		stamp_eq(&known->outputs[id].stamp, &stamp))
@@ -89,7 +92,10 @@ static bool same_on_disk(int dirfd, enum output_id id, const struct stat *st,
 	return !published_differs(dirfd, id, want);
 }
 
-/* A set-group-id directory gives a file its own group; where owners cannot be set, so be it. */
+/*
+ * A set-group-id directory gives a file its own group; where owners cannot be set, so be
+ * it.
+ */
 static int own(int fd)
 {
 	struct stat st;
@@ -115,7 +121,8 @@ static int write_temp(struct publisher *p, enum output_id id, const struct buf *
 		return fd;
 	r = fs_write_all(fd, b->data, b->len);
 	if (r == 0 && o->sync)
-		sync_file_range(fd, 0, 0, SYNC_FILE_RANGE_WRITE); /* a start only: fdatasync waits */
+		/* a start only: fdatasync waits */
+		sync_file_range(fd, 0, 0, SYNC_FILE_RANGE_WRITE);
 	if (r == 0)
 		r = own(fd);
 	if (r == 0 && fchmod(fd, INDEX_MODE) < 0)
@@ -149,7 +156,10 @@ static void sync_worker(void *arg, unsigned i)
 			s->err[at] = neg_errno();
 }
 
-/* All at once, so that a slow device flushes its cache once or twice, not once for each file. */
+/*
+ * All at once, so that a slow device flushes its cache once or twice, not once for each
+ * file.
+ */
 static int sync_and_close(struct publisher *p)
 {
 	struct syncing s = {.fds = p->fds};
@@ -195,15 +205,16 @@ static int rename_all(struct publisher *p)
 	if (o->sync && p->pub.n_written) {
 		p->pub.device_flushes++;
 		/* some file systems have no such thing as a directory on disk */
-		if (fsync(o->dirfd) < 0 && errno != EINVAL && errno != ENOTSUP && errno != EROFS)
+		if (fsync(o->dirfd) < 0 && errno != EINVAL && errno != ENOTSUP &&
+			errno != EROFS)
 			return neg_errno();
 	}
 	return 0;
 }
 
 /*
- * Tools compare module files with modules.dep by time: it must not be older than any, even
- * where its bytes do not change. *ret_aged: it was.
+ * Tools compare module files with modules.dep by time: it must not be older than any,
+ * even where its bytes do not change. *ret_aged: it was.
  */
 static int age_dep(int dirfd, int64_t newest_module, bool *ret_aged)
 {
@@ -237,12 +248,14 @@ int publish_age(int dirfd, int64_t newest_module, struct store_output *dep)
 	if (fstatat(dirfd, output_names[OUT_DEP], &st, AT_SYMLINK_NOFOLLOW) < 0)
 		return neg_errno();
 	dep->stamp = stamp_of(&st);
-	dep->racy = true; /* what was written in between has the new time, too: its bytes decide */
+	/* what was written in between has the new time, too: its bytes decide */
+	dep->racy = true;
 	return 0;
 }
 
 /* A rename gives a file another ctime, and what made it younger another mtime, too. */
-static bool is_as_left(const struct stamp *now, const struct stamp *ours, bool renamed, bool aged)
+static bool is_as_left(
+	const struct stamp *now, const struct stamp *ours, bool renamed, bool aged)
 {
 	return now->ino == ours->ino && now->size == ours->size &&
 	       (now->mtime == ours->mtime || aged) &&
@@ -250,8 +263,8 @@ static bool is_as_left(const struct stamp *now, const struct stamp *ours, bool r
 }
 
 /*
- * Remember each index as we left it. Somebody may have replaced one since, depmod itself say:
- * then no stamp is kept, and the next run looks at its bytes.
+ * Remember each index as we left it. Somebody may have replaced one since, depmod itself
+ * say: then no stamp is kept, and the next run looks at its bytes.
  */
 static void take_stamps(const struct publisher *p, struct published *pub, bool dep_aged)
 {
@@ -266,11 +279,13 @@ static void take_stamps(const struct publisher *p, struct published *pub, bool d
 		if (fstatat(p->o->dirfd, output_names[i], &st, AT_SYMLINK_NOFOLLOW) < 0)
 			continue;
 		o->stamp = stamp_of(&st);
-		if (!is_as_left(&o->stamp, &p->stamps[i], pub->written[i], i == OUT_DEP && dep_aged))
+		if (!is_as_left(&o->stamp, &p->stamps[i], pub->written[i],
+			    i == OUT_DEP && dep_aged))
 			o->stamp = (struct stamp){0};
 	}
 	for (unsigned i = 0; i < OUT_MAX; i++)
-		pub->outputs[i].racy = !trusted || stamp_racy(&pub->outputs[i].stamp, now) ||
+		pub->outputs[i].racy = !trusted ||
+				       stamp_racy(&pub->outputs[i].stamp, now) ||
 				       (i == OUT_DEP && dep_aged); /* see publish_age() */
 }
 
@@ -300,7 +315,8 @@ int publish_take(void *publisher, enum output_id id, const struct buf *data)
 
 	p->digests[id] = digest_bytes(data->data, data->len);
 	r = fstatat(p->o->dirfd, output_names[id], &st, AT_SYMLINK_NOFOLLOW);
-	if (r == 0 && same_on_disk(p->o->dirfd, id, &st, p->o->known, data, p->digests[id])) {
+	if (r == 0 &&
+		same_on_disk(p->o->dirfd, id, &st, p->o->known, data, p->digests[id])) {
 		p->stamps[id] = stamp_of(&st);
 		return 0;
 	}
@@ -361,7 +377,8 @@ bool published_intact(int dirfd, const struct store_head *known)
 		if (!k->racy)
 			continue;
 		fd = openat(dirfd, output_names[i], O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
-		if (fd < 0 || digest_file(fd, &digest) < 0 || !digest_eq(digest, k->digest))
+		if (fd < 0 || digest_file(fd, &digest) < 0 ||
+			!digest_eq(digest, k->digest))
 			return false;
 	}
 	return true;
@@ -388,7 +405,8 @@ void publish_clean(int dirfd)
 		return;
 	}
 	while ((e = readdir(d)))
-		if (str_starts(e->d_name, "modules.") && strstr(e->d_name, PUBLISH_SUFFIX) &&
+		if (str_starts(e->d_name, "modules.") &&
+			strstr(e->d_name, PUBLISH_SUFFIX) &&
 			is_abandoned(dirfd, e->d_name))
 			unlinkat(dirfd, e->d_name, 0);
 	closedir(d);

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * A plain module is not read as a whole, only the parts that elfmod asks for; a compressed
- * one is read, digested and, if the digest is not the remembered one, decompressed. Nothing
- * is mapped: a file that shrinks under a mapping would kill the process.
+ * A plain module is not read as a whole, only the parts that elfmod asks for; a
+ * compressed one is read, digested and, if the digest is not the remembered one,
+ * decompressed. Nothing is mapped: a file that shrinks under a mapping would kill the
+ * process.
  */
 
 #include <fcntl.h>
@@ -62,9 +63,11 @@ struct readers {
 /* --- one file --- */
 
 /* Read a part of the file into a window of its own. */
-static const uint8_t *read_part(struct file_input *f, uint64_t off, uint64_t len, int *err)
+static const uint8_t *read_part(
+	struct file_input *f, uint64_t off, uint64_t len, int *err)
 {
-	uint8_t *data = len <= DECOMPRESS_MAX ? arena_alloc(f->mem, (size_t)len + 1) : NULL;
+	uint8_t *data =
+		len <= DECOMPRESS_MAX ? arena_alloc(f->mem, (size_t)len + 1) : NULL;
 	ssize_t n;
 
 	if (!data) {
@@ -81,14 +84,16 @@ static const uint8_t *read_part(struct file_input *f, uint64_t off, uint64_t len
 	return data;
 }
 
-static const uint8_t *file_load(struct elf_input *in, uint64_t off, uint64_t len, int *err)
+static const uint8_t *file_load(
+	struct elf_input *in, uint64_t off, uint64_t len, int *err)
 {
 	struct file_input *f = (struct file_input *)in;
 
 	for (unsigned i = 0; i < f->n; i++) {
 		const struct window *w = &f->windows[i];
 
-		if (off >= w->off && off - w->off <= w->len && len <= w->len - (off - w->off))
+		if (off >= w->off && off - w->off <= w->len &&
+			len <= w->len - (off - w->off))
 			return w->data + (off - w->off);
 	}
 	/* many parts, or overlapping ones: the whole file at last, which has them all */
@@ -105,7 +110,8 @@ struct memory_input {
 	const uint8_t *data;
 };
 
-static const uint8_t *memory_load(struct elf_input *in, uint64_t off, uint64_t len, int *err)
+static const uint8_t *memory_load(
+	struct elf_input *in, uint64_t off, uint64_t len, int *err)
 {
 	(void)len;
 	(void)err;
@@ -122,13 +128,14 @@ static void tell(struct readers *rs, enum event_kind kind, uint32_t i, int err)
 	if (path.err)
 		return;
 	pthread_mutex_lock(&rs->report);
-	report_event(rs->t->report, .kind = kind, .kver = rs->t->kver, .path = path.data, .err = err);
+	report_event(rs->t->report, .kind = kind, .kver = rs->t->kver, .path = path.data,
+		.err = err);
 	pthread_mutex_unlock(&rs->report);
 }
 
 /* Decompress a module and take in its facts, with the digest that it is known by. */
-static int take_compressed(struct intake *in, struct decoder *d, const void *bytes, size_t n,
-	struct digest digest, struct read_stats *stats)
+static int take_compressed(struct intake *in, struct decoder *d, const void *bytes,
+	size_t n, struct digest digest, struct read_stats *stats)
 {
 	static const enum elfmod_status status[] = {
 		[DECOMPRESS_CORRUPT] = ELFMOD_CORRUPT,
@@ -177,8 +184,11 @@ int read_bytes(struct intake *in, struct decoder *d, const void *data, size_t le
 	return MIN(r, 0);
 }
 
-/* Facts of a compressed file, unless its digest proves that the remembered ones are true. */
-static int read_compressed(struct reader *r, int fd, const struct mod *old, bool *ret_same)
+/*
+ * Facts of a compressed file, unless its digest proves that the remembered ones are true.
+ */
+static int read_compressed(
+	struct reader *r, int fd, const struct mod *old, bool *ret_same)
 {
 	const struct tables *donor;
 	mod_row donated;
@@ -193,7 +203,8 @@ static int read_compressed(struct reader *r, int fd, const struct mod *old, bool
 		return err;
 	r->stats.bytes_read += r->raw.len;
 	digest = digest_bytes(r->raw.data, r->raw.len);
-	*ret_same = old && (old->flags & ROW_COMPRESSED) && digest_eq(old->digest, digest);
+	*ret_same =
+		old && (old->flags & ROW_COMPRESSED) && digest_eq(old->digest, digest);
 	if (*ret_same) {
 		r->stats.digested++;
 		return 0;
@@ -204,14 +215,16 @@ static int read_compressed(struct reader *r, int fd, const struct mod *old, bool
 		r->stats.donated++;
 		return (int)intake_import(r->intake, donor, donated);
 	}
-	return take_compressed(r->intake, r->decoder, r->raw.data, r->raw.len, digest, &r->stats);
+	return take_compressed(
+		r->intake, r->decoder, r->raw.data, r->raw.len, digest, &r->stats);
 }
 
 /* Returns the row in the intake, or a negative errno of reading the file. */
-static int read_open_file(struct reader *r, int fd, uint64_t size, const struct mod *old,
-	bool *ret_same)
+static int read_open_file(
+	struct reader *r, int fd, uint64_t size, const struct mod *old, bool *ret_same)
 {
-	struct file_input in = {.in = {.size = size, .load = file_load}, .mem = &r->mem, .fd = fd};
+	struct file_input in = {
+		.in = {.size = size, .load = file_load}, .mem = &r->mem, .fd = fd};
 	const uint8_t *head;
 	uint64_t first = size <= SMALL_FILE ? size : FIRST_READ;
 	uint32_t row;
@@ -231,13 +244,18 @@ static int read_open_file(struct reader *r, int fd, uint64_t size, const struct 
 	r->stats.modules_read++;
 	r->stats.bytes_read += in.bytes;
 	if (err < 0) {
-		/* what was taken in before the error belongs to nobody: an empty row follows */
+		/*
+		 * what was taken in before the error belongs to nobody: an empty row
+		 * follows
+		 */
 		return err;
 	}
 	return (int)row;
 }
 
-/* A file that another store knows by its stat, as a link's target: it need not be opened. */
+/*
+ * A file that another store knows by its stat, as a link's target: it need not be opened.
+ */
 static bool take_known_file(struct readers *rs, struct reader *r, uint32_t i)
 {
 	const struct scan_file *f = &rs->s->files[rs->todo[i]];
@@ -271,9 +289,9 @@ static int read_one(struct readers *rs, struct reader *r, uint32_t i)
 		row = neg_errno();
 	if (row >= 0) {
 		out->stamp = stamp_of(&before);
-		row = S_ISREG(before.st_mode) ?
-			      read_open_file(r, fd, out->stamp.size, old, &same) :
-			      -EINVAL;
+		row = S_ISREG(before.st_mode)
+			      ? read_open_file(r, fd, out->stamp.size, old, &same)
+			      : -EINVAL;
 	}
 	if (r->intake->err)
 		return r->intake->err;
@@ -289,7 +307,8 @@ static int read_one(struct readers *rs, struct reader *r, uint32_t i)
 		row = (int)intake_unreadable(r->intake, ELFMOD_OK);
 		out->flags |= ROW_RACY; /* never believed: it is tried again next time */
 	} else {
-		struct stamp s = fstat(fd, &after) == 0 ? stamp_of(&after) : (struct stamp){0};
+		struct stamp s =
+			fstat(fd, &after) == 0 ? stamp_of(&after) : (struct stamp){0};
 
 		if (!stamp_eq(&s, &out->stamp) || stamp_racy(&s, rs->racy_limit))
 			out->flags |= ROW_RACY;
@@ -320,7 +339,8 @@ static void read_worker(void *arg, unsigned i)
 	if (!r->decoder)
 		r->err = -ENOMEM;
 	while (!r->err && (at = atomic_fetch_add(&rs->taken, 1)) < rs->n_todo) {
-		r->err = take_known_file(rs, r, at) ? r->intake->err : read_one(rs, r, at);
+		r->err =
+			take_known_file(rs, r, at) ? r->intake->err : read_one(rs, r, at);
 		if (i == 0 && at % PROGRESS_STEP < 2)
 			show_progress(rs, at);
 	}
@@ -342,7 +362,9 @@ static int list_todo(const struct scan *s, struct buf *files, struct buf *dirs)
 	return files->err ? files->err : dirs->err;
 }
 
-/* Let the clock pass the youngest file's ctime, so that none is racy: a tick, if at all. */
+/*
+ * Let the clock pass the youngest file's ctime, so that none is racy: a tick, if at all.
+ */
 static int64_t outwait_racy(const struct scan *s)
 {
 	int64_t youngest = 0, now = scan_racy_limit();
@@ -394,7 +416,11 @@ int read_modules(const struct target *t, const struct scan *s, const struct tabl
 	const struct donors *donors, struct reading *ret)
 {
 	_cleanup_(buf_done) struct buf todo = {0}, todo_dir = {0};
-	struct readers rs = {.t = t, .s = s, .old = old, .donors = donors, .racy_limit = outwait_racy(s),
+	struct readers rs = {.t = t,
+		.s = s,
+		.old = old,
+		.donors = donors,
+		.racy_limit = outwait_racy(s),
 		.report = PTHREAD_MUTEX_INITIALIZER};
 	struct reading out = {0};
 	int r = list_todo(s, &todo, &todo_dir);

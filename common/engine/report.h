@@ -12,21 +12,26 @@ enum event_kind {
 	EVENT_MODULE_BAD,        /* status: what is wrong with its contents */
 	EVENT_MODULE_UNREADABLE, /* err: it could not be opened or read */
 	EVENT_MODULE_VANISHED,   /* it went while we worked */
-	EVENT_DUPLICATE,         /* detail: the file of equal rank that it was chosen over */
-	EVENT_DEVNODE,           /* path: module name, detail: node without numbers */
-	EVENT_ALIAS_BRACKETS,    /* detail: the alias, left out of the .bin index */
-	EVENT_KEY_ASCII,         /* detail: a key with bytes beyond ASCII, left out likewise */
+	/* detail: the file of equal rank that it was chosen over */
+	EVENT_DUPLICATE,
+	EVENT_DEVNODE,        /* path: module name, detail: node without numbers */
+	EVENT_ALIAS_BRACKETS, /* detail: the alias, left out of the .bin index */
+	/* detail: a key with bytes beyond ASCII, left out likewise */
+	EVENT_KEY_ASCII,
 	/* symbol checks */
 	EVENT_SYMBOL_UNKNOWN, /* path, detail: symbol */
 	EVENT_SYMBOL_CRC,     /* path, detail: symbol */
-	EVENT_KEY_DUPLICATE,  /* -w; path: "deps", "alias" or "syms", detail: what is twice */
-	EVENT_SYMBOLS_LINE,   /* path, line, detail: a line of Module.symvers or System.map */
+	/* -w; path: "deps", "alias" or "syms", detail: what is twice */
+	EVENT_KEY_DUPLICATE,
+	/* path, line, detail: a line of Module.symvers or System.map */
+	EVENT_SYMBOLS_LINE,
 	/* the tree */
 	EVENT_DIR_UNREADABLE, /* path, err */
-	EVENT_LINK_DANGLING,  /* path, err: what a symbolic link leads to cannot be found */
-	EVENT_LINK_LOOP,      /* path: a link to a directory above itself */
-	EVENT_FILE_TYPE,      /* path: neither file nor directory */
-	EVENT_TREE_LIMIT,     /* path: nested too deeply, or too many */
+	/* path, err: what a symbolic link leads to cannot be found */
+	EVENT_LINK_DANGLING,
+	EVENT_LINK_LOOP,  /* path: a link to a directory above itself */
+	EVENT_FILE_TYPE,  /* path: neither file nor directory */
+	EVENT_TREE_LIMIT, /* path: nested too deeply, or too many */
 	/* configuration and lists */
 	EVENT_CONFIG_FILE,  /* path, err */
 	EVENT_CONFIG_LINE,  /* path, line, detail: the word the line starts with */
@@ -39,8 +44,10 @@ enum event_kind {
 	/* our own files */
 	EVENT_STORE, /* detail: why remembered facts are not used; err or 0 */
 	EVENT_LOCK,  /* err: working without the lock */
-	EVENT_MARK,  /* path, detail: marks cannot be ..., err; a later run will try again */
-	EVENT_OUTPUT, /* path, err: an index could not be written; number: how many were already */
+	/* path, detail: marks cannot be ..., err; a later run will try again */
+	EVENT_MARK,
+	/* path, err: an index could not be written; number: how many were already */
+	EVENT_OUTPUT,
 };
 
 struct event {
@@ -48,7 +55,7 @@ struct event {
 	const char *kver;
 	const char *path;
 	const char *detail;
-	int err; /* negative errno, or 0 */
+	int err;    /* negative errno, or 0 */
 	int status; /* enum elfmod_status */
 	unsigned line;
 	unsigned number;

@@ -11,7 +11,8 @@
 #include "formats/lists.h"
 #include "formats/modname.h"
 
-#define NAME_BUCKETS 512u /* of depmod's hash table of modules, which decides their order */
+#define NAME_BUCKETS                                                                     \
+	512u /* of depmod's hash table of modules, which decides their order */
 #define DEPS_MAX (64u << 20)
 
 static uint32_t *ids_new(size_t n, uint32_t fill)
@@ -26,8 +27,8 @@ static uint32_t *ids_new(size_t n, uint32_t fill)
 /* --- one file for each name --- */
 
 /* The text of b is what *ret points into. 0 or -ENOMEM. */
-static int modpath(const struct target *target, const struct tables *t, mod_row row, struct buf *b,
-	struct modpath *ret)
+static int modpath(const struct target *target, const struct tables *t, mod_row row,
+	struct buf *b, struct modpath *ret)
 {
 	const struct mod *m = &t->mods[row];
 	bool external = *str_of(t, t->dirs[m->dir].path) == '/';
@@ -52,8 +53,8 @@ static int modpath(const struct target *target, const struct tables *t, mod_row 
 	return 0;
 }
 
-int resolve_replaces(const struct target *target, const struct tables *t, const struct depmodd *c,
-	mod_row new, mod_row old, const char **ret_rule)
+int resolve_replaces(const struct target *target, const struct tables *t,
+	const struct depmodd *c, mod_row new, mod_row old, const char **ret_rule)
 {
 	_cleanup_(buf_done) struct buf a = {0}, b = {0};
 	struct modpath x, y;
@@ -68,8 +69,8 @@ int resolve_replaces(const struct target *target, const struct tables *t, const 
 }
 
 /* Two files that depmod would choose between by the order of readdir. */
-static void report_duplicate(const struct target *target, const struct tables *t, mod_row won,
-	mod_row lost)
+static void report_duplicate(
+	const struct target *target, const struct tables *t, mod_row won, mod_row lost)
 {
 	_cleanup_(buf_done) struct buf a = {0}, b = {0};
 
@@ -78,8 +79,8 @@ static void report_duplicate(const struct target *target, const struct tables *t
 	buf_char(&a, '\0');
 	buf_char(&b, '\0');
 	if (!a.err && !b.err)
-		report_event(target->report, .kind = EVENT_DUPLICATE, .kver = target->kver,
-			.path = a.data, .detail = b.data);
+		report_event(target->report, .kind = EVENT_DUPLICATE,
+			.kver = target->kver, .path = a.data, .detail = b.data);
 }
 
 static int walk_order(const void *a, const void *b, void *t)
@@ -95,13 +96,15 @@ static size_t walk_all(const struct depmodd *c, const struct modpath *paths, siz
 	for (size_t walk = 0; walk <= c->n_external; walk++)
 		for (size_t i = 0; i < n; i++)
 			if (depmodd_meets(c, walk, &paths[i]) &&
-				(won == n || depmodd_replaces(c, &paths[i], &paths[won], NULL)))
+				(won == n || depmodd_replaces(
+						     c, &paths[i], &paths[won], NULL)))
 				won = i;
 	return won < n ? won : 0; /* no walk: they were named */
 }
 
-static int choose(const struct target *target, const struct tables *t, const struct depmodd *c,
-	const mod_row *rows, size_t n, struct buf *texts, struct modpath *paths, mod_row *ret)
+static int choose(const struct target *target, const struct tables *t,
+	const struct depmodd *c, const mod_row *rows, size_t n, struct buf *texts,
+	struct modpath *paths, mod_row *ret)
 {
 	size_t won;
 
@@ -118,8 +121,8 @@ static int choose(const struct target *target, const struct tables *t, const str
 }
 
 /* Of all files of one name, linked through next[], the one that a walk ends up with. */
-static int winner(const struct target *target, const struct tables *t, const struct depmodd *c,
-	mod_row head, const mod_row *next, mod_row *ret)
+static int winner(const struct target *target, const struct tables *t,
+	const struct depmodd *c, mod_row head, const mod_row *next, mod_row *ret)
 {
 	_cleanup_(buf_done) struct buf list = {0};
 	_cleanup_(freep) struct modpath *paths = NULL;
@@ -183,7 +186,8 @@ static int choose_files(const struct target *target, const struct tables *t,
 /* out->row is in order of names: distribute it over the buckets. */
 static int base_order(const struct tables *t, struct resolved *out)
 {
-	_cleanup_(freep) uint32_t *bucket = ids_new(out->n, 0), *sorted = ids_new(out->n, 0);
+	_cleanup_(freep) uint32_t *bucket = ids_new(out->n, 0),
+				  *sorted = ids_new(out->n, 0);
 	uint32_t start[NAME_BUCKETS + 1] = {0};
 
 	if (!bucket || !sorted)
@@ -191,7 +195,8 @@ static int base_order(const struct tables *t, struct resolved *out)
 	for (uint32_t i = 0; i < out->n; i++) {
 		str_id name = t->mods[out->row[i]].name;
 
-		bucket[i] = kmod_hash(str_of(t, name), str_len(t, name)) & (NAME_BUCKETS - 1);
+		bucket[i] =
+			kmod_hash(str_of(t, name), str_len(t, name)) & (NAME_BUCKETS - 1);
 		start[bucket[i] + 1]++;
 	}
 	for (unsigned b = 0; b < NAME_BUCKETS; b++)
@@ -212,7 +217,10 @@ struct ordering {
 	dir_row dir;
 };
 
-/* A line names a file without its compression suffix, as long as its module's name and .ko. */
+/*
+ * A line names a file without its compression suffix, as long as its module's name and
+ * .ko.
+ */
 static bool names_file(const struct tables *t, mod_row r, const char *name, size_t len)
 {
 	const char *file = str_of(t, t->mods[r].file);
@@ -278,8 +286,8 @@ static int apply_order(const struct target *target, const struct tables *t,
 		return -ENOMEM;
 	o.dir = tables_find_dir(t, "");
 	if (lists_order(order->data, order->len, order_line, &o, &line) == -EBADMSG) {
-		report_event(target->report, .kind = EVENT_ORDER_CUT, .kver = target->kver,
-			.path = "modules.order", .line = line);
+		report_event(target->report, .kind = EVENT_ORDER_CUT,
+			.kver = target->kver, .path = "modules.order", .line = line);
 		return 0;
 	}
 	rest = o.n_listed;
@@ -304,8 +312,8 @@ static str_id first_with(const struct tables *t, unsigned char c)
 }
 
 /*
- * The key of a string without its first character. Names of one range are unique without it,
- * too, so only the first n_others extra ones, of another range, can be the same.
+ * The key of a string without its first character. Names of one range are unique without
+ * it, too, so only the first n_others extra ones, of another range, can be the same.
  */
 static sym_key key_behind(struct resolved *out, str_id s, uint32_t n_others)
 {
@@ -323,18 +331,19 @@ static sym_key key_behind(struct resolved *out, str_id s, uint32_t n_others)
 }
 
 /*
- * A leading '.' is dropped when a symbol is looked up (the function descriptors of ppc64),
- * the prefix character of -P when it is looked up and when it is exported.
+ * A leading '.' is dropped when a symbol is looked up (the function descriptors of
+ * ppc64), the prefix character of -P when it is looked up and when it is exported.
  */
-static int symbol_keys(const struct target *target, struct resolved *out, sym_key **ret_add)
+static int symbol_keys(
+	const struct target *target, struct resolved *out, sym_key **ret_add)
 {
 	const struct tables *t = out->t;
 	unsigned char prefix = (unsigned char)target->symbol_prefix;
 	str_id dot = first_with(t, '.'), dot_end = first_with(t, '.' + 1);
 	str_id pre = prefix ? first_with(t, prefix) : 0;
-	str_id pre_end = prefix == 0xff ? t->n.strings :
-			 prefix         ? first_with(t, (unsigned char)(prefix + 1)) :
-					  0;
+	str_id pre_end = prefix == 0xff ? t->n.strings
+			 : prefix       ? first_with(t, (unsigned char)(prefix + 1))
+					: 0;
 	uint32_t n_prefixed;
 	sym_key *add;
 
@@ -342,7 +351,8 @@ static int symbol_keys(const struct target *target, struct resolved *out, sym_ke
 		return 0;
 	out->look = ids_new(t->n.strings, 0);
 	add = *ret_add = ids_new(t->n.strings, 0);
-	out->extra = calloc((size_t)(pre_end - pre) + (dot_end - dot) + 1, sizeof(*out->extra));
+	out->extra = calloc(
+		(size_t)(pre_end - pre) + (dot_end - dot) + 1, sizeof(*out->extra));
 	if (!out->look || !add || !out->extra)
 		return -ENOMEM;
 	for (str_id s = 0; s < t->n.strings; s++)
@@ -393,9 +403,9 @@ static int find_owners(const struct target *target, struct resolved *out)
 /* --- dependencies --- */
 
 /*
- * Most needs are met by the kernel or by a module that is known already, which no processor can
- * predict: so each is written down, and stays if it is new. What no module exports counts as
- * exported by one more, which is known from the start.
+ * Most needs are met by the kernel or by a module that is known already, which no
+ * processor can predict: so each is written down, and stays if it is new. What no module
+ * exports counts as exported by one more, which is known from the start.
  */
 static int direct_deps(struct resolved *out)
 {
@@ -435,8 +445,9 @@ static int direct_deps(struct resolved *out)
 }
 
 /*
- * Load order, last first: a module's rank is given when all its users have theirs. Returns
- * how many got one, all if there is no cycle; left[] is 0 for those. stack has room for all.
+ * Load order, last first: a module's rank is given when all its users have theirs.
+ * Returns how many got one, all if there is no cycle; left[] is 0 for those. stack has
+ * room for all.
  */
 static uint32_t rank_modules(const struct resolved *r, uint32_t *rank, mod_idx *by_rank,
 	uint32_t *left, mod_idx *stack)
@@ -487,7 +498,8 @@ static void sort_ranks(uint32_t *v, uint32_t n)
 static int all_deps(struct resolved *out, const mod_idx *by_rank, const uint32_t *rank)
 {
 	_cleanup_(freep) uint32_t *start = ids_new((size_t)out->n + 1, 0);
-	_cleanup_(freep) uint32_t *len = ids_new(out->n, 0), *stamp = ids_new(out->n, ID_NONE);
+	_cleanup_(freep) uint32_t *len = ids_new(out->n, 0),
+				  *stamp = ids_new(out->n, ID_NONE);
 	_cleanup_(buf_done) struct buf lists = {0}; /* of ranks */
 	uint32_t at = 0;
 
@@ -527,7 +539,8 @@ static int all_deps(struct resolved *out, const mod_idx *by_rank, const uint32_t
 	for (mod_idx i = 0; i < out->n; i++) {
 		out->deps_off[i] = at;
 		for (uint32_t j = 0; j < len[i]; j++)
-			out->deps[at++] = by_rank[vec_data(&lists, uint32_t)[start[i] + j]];
+			out->deps[at++] =
+				by_rank[vec_data(&lists, uint32_t)[start[i] + j]];
 	}
 	out->deps_off[out->n] = at;
 	return 0;
@@ -541,7 +554,8 @@ static void report_path(const struct target *target, const struct resolved *r,
 	_cleanup_(buf_done) struct buf text = {0};
 
 	for (uint32_t i = 0; i < n; i++)
-		buf_printf(&text, "%s -> ", str_of(r->t, r->t->mods[r->row[path[i]]].name));
+		buf_printf(
+			&text, "%s -> ", str_of(r->t, r->t->mods[r->row[path[i]]].name));
 	buf_str(&text, str_of(r->t, r->t->mods[r->row[path[0]]].name));
 	buf_char(&text, '\0');
 	if (!text.err)
@@ -551,11 +565,12 @@ static void report_path(const struct target *target, const struct resolved *r,
 
 /*
  * Depth first from root over modules that are in or between cycles; each way back to root
- * is reported, and its modules are no roots any more. Returns how many were new in a cycle.
+ * is reported, and its modules are no roots any more. Returns how many were new in a
+ * cycle.
  */
 static uint32_t cycles_from(const struct target *target, const struct resolved *r,
-	const uint32_t *left, mod_idx root, uint8_t *in_cycle, uint8_t *seen, mod_idx *path,
-	uint32_t *next)
+	const uint32_t *left, mod_idx root, uint8_t *in_cycle, uint8_t *seen,
+	mod_idx *path, uint32_t *next)
 {
 	uint32_t depth = 0, found = 0;
 
@@ -586,9 +601,11 @@ static uint32_t cycles_from(const struct target *target, const struct resolved *
 	}
 }
 
-static int report_cycles(const struct target *target, const struct resolved *r, const uint32_t *left)
+static int report_cycles(
+	const struct target *target, const struct resolved *r, const uint32_t *left)
 {
-	_cleanup_(freep) uint8_t *in_cycle = calloc(r->n + 1, 1), *seen = calloc(r->n + 1, 1);
+	_cleanup_(freep) uint8_t *in_cycle = calloc(r->n + 1, 1),
+				 *seen = calloc(r->n + 1, 1);
 	_cleanup_(freep) mod_idx *path = ids_new((size_t)r->n + 1, 0);
 	_cleanup_(freep) uint32_t *next = ids_new((size_t)r->n + 1, 0);
 	uint32_t found = 0;
@@ -597,15 +614,18 @@ static int report_cycles(const struct target *target, const struct resolved *r, 
 		return -ENOMEM;
 	for (mod_idx i = 0; i < r->n; i++)
 		if (left[i] && !in_cycle[i])
-			found += cycles_from(target, r, left, i, in_cycle, seen, path, next);
-	report_event(target->report, .kind = EVENT_CYCLES, .kver = target->kver, .number = found);
+			found += cycles_from(
+				target, r, left, i, in_cycle, seen, path, next);
+	report_event(target->report, .kind = EVENT_CYCLES, .kver = target->kver,
+		.number = found);
 	return RESOLVE_CYCLE;
 }
 
 static int order_deps(const struct target *target, struct resolved *out)
 {
 	_cleanup_(freep) uint32_t *rank = ids_new(out->n, 0), *left = ids_new(out->n, 0);
-	_cleanup_(freep) mod_idx *by_rank = ids_new(out->n, 0), *stack = ids_new(out->n, 0);
+	_cleanup_(freep) mod_idx *by_rank = ids_new(out->n, 0),
+				 *stack = ids_new(out->n, 0);
 
 	if (!rank || !left || !by_rank || !stack)
 		return -ENOMEM;

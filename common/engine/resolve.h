@@ -3,8 +3,8 @@
 /*
  * resolve.h: which files are the kernel's modules, in which order, and which needs which.
  *
- * Tables in, tables out: nothing is read. An index (mod_idx) is a module's place in depmod's
- * order, and its priority in the .bin files.
+ * Tables in, tables out: nothing is read. An index (mod_idx) is a module's place in
+ * depmod's order, and its priority in the .bin files.
  */
 
 #include "engine/target.h"
@@ -22,16 +22,17 @@ struct id_range {
 
 struct resolved {
 	const struct tables *t;
-	uint32_t n;     /* modules in the indexes */
-	mod_row *row;   /* [idx] */
-	mod_idx *idx;   /* [row]; ID_NONE: hidden by another of its name */
+	uint32_t n;        /* modules in the indexes */
+	mod_row *row;      /* [idx] */
+	mod_idx *idx;      /* [row]; ID_NONE: hidden by another of its name */
 	mod_row *first_of; /* [row] -> the winner of its name; itself if it won */
 	uint32_t n_keys;
-	const char **extra;   /* keys that are no string of the table: behind a '.' or -P's C */
+	/* keys that are no string of the table: behind a '.' or -P's C */
+	const char **extra;
 	uint32_t n_extra;
-	mod_idx *owner;       /* [key]; ID_NONE: no module exports it */
-	uint32_t *owner_crc;  /* [key] */
-	sym_key *look;        /* [string] -> key to look up; NULL: all are their own */
+	mod_idx *owner;      /* [key]; ID_NONE: no module exports it */
+	uint32_t *owner_crc; /* [key] */
+	sym_key *look;       /* [string] -> key to look up; NULL: all are their own */
 	uint32_t *direct_off, *direct; /* [idx]: what it needs, in order of its needs */
 	uint32_t *deps_off, *deps;     /* [idx]: all that, transitively, in load order */
 };
@@ -41,8 +42,8 @@ enum {
 };
 
 /*
- * order is the text of modules.order, or NULL where there is none. Returns 0, an enumerator
- * above, -ENOMEM, or -E2BIG. Release with resolved_done() in every case.
+ * order is the text of modules.order, or NULL where there is none. Returns 0, an
+ * enumerator above, -ENOMEM, or -E2BIG. Release with resolved_done() in every case.
  */
 int resolve(const struct target *target, const struct tables *t, const struct depmodd *c,
 	const struct buf *order, struct resolved *ret);
@@ -50,7 +51,8 @@ void resolved_done(struct resolved *r);
 
 static inline struct id_range resolved_deps(const struct resolved *r, mod_idx i)
 {
-	return (struct id_range){r->deps + r->deps_off[i], r->deps_off[i + 1] - r->deps_off[i]};
+	return (struct id_range){
+		r->deps + r->deps_off[i], r->deps_off[i + 1] - r->deps_off[i]};
 }
 
 static inline struct id_range resolved_direct(const struct resolved *r, mod_idx i)
@@ -67,5 +69,5 @@ static inline sym_key resolved_look(const struct resolved *r, str_id sym)
 }
 
 /* depmodd_replaces() for two module files: 1, 0, or -ENOMEM. */
-int resolve_replaces(const struct target *target, const struct tables *t, const struct depmodd *c,
-	mod_row new, mod_row old, const char **ret_rule);
+int resolve_replaces(const struct target *target, const struct tables *t,
+	const struct depmodd *c, mod_row new, mod_row old, const char **ret_rule);

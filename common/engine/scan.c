@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Work goes in rounds. The first round has all remembered directories (they were reachable,
- * and a directory that is no longer reachable cannot be opened by its path) or just the top;
- * each later round has the directories that the last one discovered. In a round, threads
- * take blocks of directories off a shared counter and write into lists of their own.
+ * Work goes in rounds. The first round has all remembered directories (they were
+ * reachable, and a directory that is no longer reachable cannot be opened by its path) or
+ * just the top; each later round has the directories that the last one discovered. In a
+ * round, threads take blocks of directories off a shared counter and write into lists of
+ * their own.
  *
  * Why stats of files are taken even below an unchanged directory: writing into a file, or
- * touching it, leaves its directory as it was. So does whatever happens to what a link leads
- * to: a directory with links that are no modules now is listed every time.
+ * touching it, leaves its directory as it was. So does whatever happens to what a link
+ * leads to: a directory with links that are no modules now is listed every time.
  */
 
 #include <dirent.h>
@@ -23,7 +24,7 @@
 #include "engine/scan.h"
 #include "formats/modname.h"
 
-#define BLOCK 16u                   /* directories taken at once */
+#define BLOCK 16u /* directories taken at once */
 #define DIRS_MAX (1u << 17)
 #define PATH_LEN_MAX (PATH_MAX - 1 - NAME_MAX) /* of a directory, so that files fit */
 
@@ -42,14 +43,15 @@ struct found_dir {
 
 struct lister {
 	struct arena *names;
-	struct buf dirs;  /* struct found_dir */
-	struct buf files; /* struct scan_file */
-	struct buf next;  /* struct work_dir: for the next round */
+	struct buf dirs;   /* struct found_dir */
+	struct buf files;  /* struct scan_file */
+	struct buf next;   /* struct work_dir: for the next round */
 	struct buf events; /* struct scan_event */
-	bool leftovers;   /* see struct scan */
-	bool doubtful;    /* the directory at hand has entries that may become modules unseen */
-	bool hides;       /* and such that depmod.d leaves out */
-	dev_t dev;        /* of the last directory, and whether its stats are trusted */
+	bool leftovers;    /* see struct scan */
+	/* the directory at hand has entries that may become modules unseen */
+	bool doubtful;
+	bool hides; /* and such that depmod.d leaves out */
+	dev_t dev;  /* of the last directory, and whether its stats are trusted */
 	bool dev_known, dev_trusted;
 	int err;
 };
@@ -86,11 +88,14 @@ int64_t scan_racy_limit(void)
 	return timespec_ns(now);
 }
 
-static void tell(struct lister *l, enum event_kind kind, const char *dir, const char *name, int err)
+static void tell(struct lister *l, enum event_kind kind, const char *dir,
+	const char *name, int err)
 {
 	char path[PATH_MAX + NAME_MAX];
-	int n = snprintf(path, sizeof(path), "%s%s%s", dir, *dir && *name ? "/" : "", name);
-	struct scan_event e = {.kind = kind, .err = err,
+	int n = snprintf(
+		path, sizeof(path), "%s%s%s", dir, *dir && *name ? "/" : "", name);
+	struct scan_event e = {.kind = kind,
+		.err = err,
 		.path = arena_strdup(l->names, path, MIN((size_t)n, sizeof(path) - 1))};
 
 	if (e.path)
@@ -99,20 +104,24 @@ static void tell(struct lister *l, enum event_kind kind, const char *dir, const 
 		l->err = -ENOMEM;
 }
 
-/* Open a path of the tree, or of an external directory, with links resolved in the root. */
-static int open_path(const struct target *t, int top, const char *dir, const char *name, int flags)
+/*
+ * Open a path of the tree, or of an external directory, with links resolved in the root.
+ */
+static int open_path(
+	const struct target *t, int top, const char *dir, const char *name, int flags)
 {
 	char path[2 * PATH_MAX];
 	bool abs = *dir == '/';
 	int n;
 
 	if (t->root->host && !abs && top >= 0) {
-		n = snprintf(path, sizeof(path), "%s%s%s", *dir ? dir : ".", *name ? "/" : "", name);
+		n = snprintf(path, sizeof(path), "%s%s%s", *dir ? dir : ".",
+			*name ? "/" : "", name);
 		n = n < (int)sizeof(path) ? openat(top, path, flags | O_CLOEXEC) : -1;
 		return n < 0 ? neg_errno() : n;
 	}
-	n = snprintf(path, sizeof(path), "%s%s%s%s%s", abs ? "" : t->dir, abs ? "" : "/", dir,
-		*name ? "/" : "", name);
+	n = snprintf(path, sizeof(path), "%s%s%s%s%s", abs ? "" : t->dir, abs ? "" : "/",
+		dir, *name ? "/" : "", name);
 	if (n >= (int)sizeof(path))
 		return -ENAMETOOLONG;
 	return root_openat(t->root, path, flags, 0);
@@ -124,8 +133,8 @@ int scan_open_file(const struct target *t, const struct scan_dir *d, const char 
 }
 
 /* stat what a directory's entry is or leads to. *is_link tells which. */
-static int stat_entry(const struct scanning *s, int dirfd, const char *dir, const char *name,
-	struct stat *st, bool *is_link)
+static int stat_entry(const struct scanning *s, int dirfd, const char *dir,
+	const char *name, struct stat *st, bool *is_link)
 {
 	int fd, r;
 
@@ -178,7 +187,10 @@ static bool dir_is_link(struct scanning *s, const char *path)
 	return is_link;
 }
 
-/* Where we lack memory or descriptors, what is there cannot be known: that is no fault of the tree. */
+/*
+ * Where we lack memory or descriptors, what is there cannot be known: that is no fault of
+ * the tree.
+ */
 static void failed(struct lister *l, int err)
 {
 	if (!fs_err_is_files_own(err))
@@ -219,10 +231,15 @@ static void classify(const struct scanning *s, struct scan_file *f)
 static void add_file(struct scanning *s, struct lister *l, const char *name, mod_row old,
 	const struct stat *st, bool is_link, bool trusted)
 {
-	struct scan_file f = {.name = name, .old = old, .stamp = stamp_of(st),
+	struct scan_file f = {.name = name,
+		.old = old,
+		.stamp = stamp_of(st),
 		.flags = is_link ? ROW_LINK : 0};
 
-	/* a link may lead to a file system that nobody looked at, and a file be one's mount point */
+	/*
+	 * a link may lead to a file system that nobody looked at, and a file be one's
+	 * mount point
+	 */
 	f.trusted = trusted && st->st_dev == l->dev;
 	classify(s, &f);
 	buf_add(&l->files, &f, sizeof(f));
@@ -237,8 +254,8 @@ static bool is_start(const struct scanning *s, const char *path)
 	return *path == '/' && s->t->name && str_eq(path, s->t->name);
 }
 
-static void add_subdir(struct scanning *s, struct lister *l, const char *dir, const char *name,
-	bool is_link)
+static void add_subdir(struct scanning *s, struct lister *l, const char *dir,
+	const char *name, bool is_link)
 {
 	char path[PATH_MAX];
 	struct work_dir w = {.is_link = is_link};
@@ -264,8 +281,8 @@ static void add_subdir(struct scanning *s, struct lister *l, const char *dir, co
 }
 
 /* The names are known: only their stats are taken. */
-static void stat_known(struct scanning *s, struct lister *l, int fd, const char *path, dir_row d,
-	bool trusted)
+static void stat_known(struct scanning *s, struct lister *l, int fd, const char *path,
+	dir_row d, bool trusted)
 {
 	const struct tables *old = s->o->old;
 
@@ -279,7 +296,8 @@ static void stat_known(struct scanning *s, struct lister *l, int fd, const char 
 		if (r < 0)
 			failed(l, r);
 		if (r < 0)
-			tell(l, is_link ? EVENT_LINK_DANGLING : EVENT_MODULE_VANISHED, path, name, r);
+			tell(l, is_link ? EVENT_LINK_DANGLING : EVENT_MODULE_VANISHED,
+				path, name, r);
 		else if (S_ISREG(st.st_mode))
 			add_file(s, l, name, m, &st, is_link, trusted);
 		else if (S_ISDIR(st.st_mode))
@@ -289,8 +307,8 @@ static void stat_known(struct scanning *s, struct lister *l, int fd, const char 
 	}
 }
 
-static void list_entry(struct scanning *s, struct lister *l, int fd, const struct work_dir *w,
-	const struct dirent *e, bool trusted)
+static void list_entry(struct scanning *s, struct lister *l, int fd,
+	const struct work_dir *w, const struct dirent *e, bool trusted)
 {
 	size_t len = strlen(e->d_name);
 	bool is_module = modname_is_module_file(e->d_name, len), is_link = false;
@@ -310,14 +328,17 @@ static void list_entry(struct scanning *s, struct lister *l, int fd, const struc
 	l->doubtful |= r < 0 || (is_link && (!is_module || !S_ISREG(st.st_mode)));
 	if (r < 0) {
 		failed(l, r);
-		tell(l, is_link ? EVENT_LINK_DANGLING : EVENT_DIR_UNREADABLE, w->path, e->d_name, r);
+		tell(l, is_link ? EVENT_LINK_DANGLING : EVENT_DIR_UNREADABLE, w->path,
+			e->d_name, r);
 	} else if (S_ISDIR(st.st_mode)) {
 		add_subdir(s, l, w->path, e->d_name, is_link);
 	} else if (!S_ISREG(st.st_mode)) {
 		tell(l, EVENT_FILE_TYPE, w->path, e->d_name, 0);
 		l->doubtful = true;
 	} else if (is_module) {
-		mod_row old = w->old == ID_NONE ? ID_NONE : tables_find_mod(s->o->old, w->old, e->d_name);
+		mod_row old = w->old == ID_NONE
+				      ? ID_NONE
+				      : tables_find_mod(s->o->old, w->old, e->d_name);
 
 		name = arena_strdup(l->names, e->d_name, len);
 		if (name)
@@ -329,18 +350,20 @@ static void list_entry(struct scanning *s, struct lister *l, int fd, const struc
 
 static int file_cmp(const void *a, const void *b)
 {
-	return strcmp(((const struct scan_file *)a)->name, ((const struct scan_file *)b)->name);
+	return strcmp(
+		((const struct scan_file *)a)->name, ((const struct scan_file *)b)->name);
 }
 
 /* What is excluded is not looked into: any directory may have modules. */
 static bool hides_modules(const struct depmodd *c, const struct dirent *e)
 {
 	return depmodd_excluded_by_line(c, e->d_name) &&
-	       (e->d_type != DT_REG || modname_is_module_file(e->d_name, strlen(e->d_name)));
+	       (e->d_type != DT_REG ||
+		       modname_is_module_file(e->d_name, strlen(e->d_name)));
 }
 
-static void list_dir(struct scanning *s, struct lister *l, int fd, const struct work_dir *w,
-	bool trusted)
+static void list_dir(struct scanning *s, struct lister *l, int fd,
+	const struct work_dir *w, bool trusted)
 {
 	size_t before = vec_len(&l->files, struct scan_file), n;
 	int copy = openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -368,8 +391,8 @@ static void list_dir(struct scanning *s, struct lister *l, int fd, const struct 
 	closedir(d);
 	n = vec_len(&l->files, struct scan_file) - before;
 	if (n)
-		qsort(vec_data(&l->files, struct scan_file) + before, n, sizeof(struct scan_file),
-			file_cmp);
+		qsort(vec_data(&l->files, struct scan_file) + before, n,
+			sizeof(struct scan_file), file_cmp);
 }
 
 /* --- directories --- */
@@ -387,7 +410,8 @@ static bool trusted_dev(struct lister *l, int fd, dev_t dev)
 static void scan_dir(struct scanning *s, struct lister *l, const struct work_dir *w)
 {
 	const struct dir *old = w->old == ID_NONE ? NULL : &s->o->old->dirs[w->old];
-	_cleanup_(closep) int fd = open_path(s->t, s->top, w->path, "", O_RDONLY | O_DIRECTORY);
+	_cleanup_(closep) int fd =
+		open_path(s->t, s->top, w->path, "", O_RDONLY | O_DIRECTORY);
 	struct found_dir f = {.d = {.path = w->path, .old = w->old}};
 	struct stat st;
 	bool trusted, same;
@@ -407,8 +431,8 @@ static void scan_dir(struct scanning *s, struct lister *l, const struct work_dir
 	trusted = trusted_dev(l, fd, st.st_dev);
 	f.d.stamp = stamp_of(&st);
 	/* the top's own stat moves with every index that is written */
-	same = old && trusted && s->o->believe_dirs && *w->path && !(old->flags & ROW_RACY) &&
-	       stamp_eq(&old->stamp, &f.d.stamp);
+	same = old && trusted && s->o->believe_dirs && *w->path &&
+	       !(old->flags & ROW_RACY) && stamp_eq(&old->stamp, &f.d.stamp);
 	if (!same && *w->path && (w->is_link || (old && dir_is_link(s, w->path))) &&
 		is_loop(s, w->path, &st)) {
 		tell(l, EVENT_LINK_LOOP, w->path, "", 0);
@@ -446,8 +470,8 @@ static void scan_worker(void *arg, unsigned i)
 }
 
 /*
- * What a path is below the kernel's directory, by its text, as in depmod; else NULL. That, too,
- * where two slashes follow: what depmod then writes leads elsewhere.
+ * What a path is below the kernel's directory, by its text, as in depmod; else NULL.
+ * That, too, where two slashes follow: what depmod then writes leads elsewhere.
  */
 static const char *below_kernel(const struct target *t, const char *path)
 {
@@ -520,11 +544,13 @@ static int scan_rounds(struct scanning *s)
 	_cleanup_(buf_done) struct buf work = {0};
 	int r;
 
-	for (r = first_round(s, &work); r == 0 && work.len > 0; r = next_round(s, &work)) {
+	for (r = first_round(s, &work); r == 0 && work.len > 0;
+		r = next_round(s, &work)) {
 		s->work = vec_data(&work, struct work_dir);
 		s->n_work = (uint32_t)vec_len(&work, struct work_dir);
 		atomic_store(&s->taken, 0);
-		pool_run(MIN(s->n_threads, (s->n_work + BLOCK - 1) / BLOCK), scan_worker, s);
+		pool_run(MIN(s->n_threads, (s->n_work + BLOCK - 1) / BLOCK), scan_worker,
+			s);
 	}
 	return r;
 }
@@ -533,18 +559,21 @@ static int scan_rounds(struct scanning *s)
 
 static int dir_cmp(const void *a, const void *b)
 {
-	return strcmp(((const struct found_dir *)a)->d.path, ((const struct found_dir *)b)->d.path);
+	return strcmp(((const struct found_dir *)a)->d.path,
+		((const struct found_dir *)b)->d.path);
 }
 
 static int event_cmp(const void *a, const void *b)
 {
-	return strcmp(((const struct scan_event *)a)->path, ((const struct scan_event *)b)->path);
+	return strcmp(((const struct scan_event *)a)->path,
+		((const struct scan_event *)b)->path);
 }
 
 static int gather_events(struct scanning *s, struct scan *ret)
 {
 	for (unsigned i = 0; i < s->n_threads; i++) {
-		buf_add(&ret->events, s->listers[i].events.data, s->listers[i].events.len);
+		buf_add(&ret->events, s->listers[i].events.data,
+			s->listers[i].events.len);
 		ret->leftovers |= s->listers[i].leftovers;
 	}
 	if (ret->events.len)
@@ -559,8 +588,9 @@ static int path_cmp(const void *path, const void *dir)
 }
 
 /*
- * Was the directory above a directory found, too? A remembered path may still lead somewhere
- * although no walk gets there: through a link that was put in a directory's place and is a loop.
+ * Was the directory above a directory found, too? A remembered path may still lead
+ * somewhere although no walk gets there: through a link that was put in a directory's
+ * place and is a loop.
  */
 static bool has_parent(const struct scanning *s, const struct scan *out, const char *path)
 {
@@ -570,7 +600,8 @@ static bool has_parent(const struct scanning *s, const struct scan *out, const c
 	if (!*path || is_start(s, path))
 		return true;
 	snprintf(above, sizeof(above), "%.*s", slash ? (int)(slash - path) : 0, path);
-	return bsearch(above, out->dirs, out->n_dirs, sizeof(*out->dirs), path_cmp) != NULL;
+	return bsearch(above, out->dirs, out->n_dirs, sizeof(*out->dirs), path_cmp) !=
+	       NULL;
 }
 
 static int gather(struct scanning *s, struct scan *ret)
@@ -606,7 +637,8 @@ static int gather(struct scanning *s, struct scan *ret)
 		ret->n_dirs++;
 		if (f->n_files)
 			memcpy(ret->files + ret->n_files,
-				vec_data(&s->listers[f->thread].files, struct scan_file) + f->d.first,
+				vec_data(&s->listers[f->thread].files, struct scan_file) +
+					f->d.first,
 				f->n_files * sizeof(struct scan_file));
 		ret->n_files += f->n_files;
 	}
@@ -629,7 +661,8 @@ static int listed_cmp(const void *pa, const void *pb)
 	return c ? c : strcmp(a->file.name, b->file.name);
 }
 
-static int list_file(struct scanning *s, struct arena *mem, const char *path, struct listed *ret)
+static int list_file(
+	struct scanning *s, struct arena *mem, const char *path, struct listed *ret)
 {
 	const char *below = below_kernel(s->t, path), *rel = below ? below : path, *slash;
 	dir_row d;
@@ -639,12 +672,16 @@ static int list_file(struct scanning *s, struct arena *mem, const char *path, st
 	if (r < 0)
 		return r;
 	slash = strrchr(rel, '/');
-	ret->dir = slash == rel ? "/" : slash ? arena_strdup(mem, rel, (size_t)(slash - rel)) : "";
-	ret->file = (struct scan_file){.name = slash ? slash + 1 : rel, .stamp = stamp_of(&st)};
+	ret->dir = slash == rel ? "/"
+		   : slash      ? arena_strdup(mem, rel, (size_t)(slash - rel))
+				: "";
+	ret->file = (struct scan_file){
+		.name = slash ? slash + 1 : rel, .stamp = stamp_of(&st)};
 	if (!ret->dir)
 		return -ENOMEM;
 	d = s->o->old ? tables_find_dir(s->o->old, ret->dir) : ID_NONE;
-	ret->file.old = d == ID_NONE ? ID_NONE : tables_find_mod(s->o->old, d, ret->file.name);
+	ret->file.old =
+		d == ID_NONE ? ID_NONE : tables_find_mod(s->o->old, d, ret->file.name);
 	ret->file.trusted = s->top >= 0 && fs_stats_trusted(s->top);
 	classify(s, &ret->file);
 	return 0;
@@ -683,7 +720,8 @@ int scan_list(const struct target *t, const char *const *files, size_t n,
 	const struct scan_options *o, struct scan *ret, size_t *ret_bad)
 {
 	struct scanning s = {.t = t, .o = o};
-	_cleanup_(closep) int top = root_openat(t->root, t->dir, O_RDONLY | O_DIRECTORY, 0);
+	_cleanup_(closep) int top =
+		root_openat(t->root, t->dir, O_RDONLY | O_DIRECTORY, 0);
 	_cleanup_(freep) struct listed *list = calloc(n + 1, sizeof(*list));
 	struct scan out = {.n_names = 1, .names = calloc(1, sizeof(*out.names))};
 	int r = list && out.names ? 0 : -ENOMEM;
@@ -729,7 +767,8 @@ static void mark_touched(const struct scan_options *o, struct scan *s)
 			memcmp(s->dirs[lo].path, o->touched[i], dir_len) != 0)
 			continue;
 		for (uint32_t f = s->dirs[lo].first; f < s->dirs[lo + 1].first; f++) {
-			if (!str_eq(s->files[f].name, name) || s->files[f].state != FILE_SAME)
+			if (!str_eq(s->files[f].name, name) ||
+				s->files[f].state != FILE_SAME)
 				continue;
 			s->files[f].state = FILE_CHECK;
 			s->files[f].why = WHY_TOUCHED;
@@ -744,7 +783,8 @@ static void compare_with_old(const struct tables *old, struct scan *s)
 		const struct scan_file *f = &s->files[i];
 
 		s->changed |= f->old == ID_NONE;
-		s->stats_moved |= f->why == WHY_STAT || f->why == WHY_SIZE || f->why == WHY_RACY;
+		s->stats_moved |=
+			f->why == WHY_STAT || f->why == WHY_SIZE || f->why == WHY_RACY;
 		s->newest_mtime = MAX(s->newest_mtime, f->stamp.mtime);
 	}
 	for (uint32_t i = 0; i < s->n_dirs; i++) {
@@ -773,16 +813,21 @@ void scan_report(const struct target *t, const struct scan *s)
 	const struct scan_event *e = vec_data(&s->events, struct scan_event);
 
 	for (size_t i = 0; i < vec_len(&s->events, struct scan_event); i++, e++)
-		report_event(t->report, .kind = e->kind, .kver = t->kver, .path = e->path, .err = e->err);
+		report_event(t->report, .kind = e->kind, .kver = t->kver, .path = e->path,
+			.err = e->err);
 }
 
-int scan_tree(const struct target *t, const struct depmodd *c, const struct scan_options *o,
-	struct scan *ret)
+int scan_tree(const struct target *t, const struct depmodd *c,
+	const struct scan_options *o, struct scan *ret)
 {
-	struct scanning s = {.t = t, .c = c, .o = o, .n_threads = MAX(t->jobs, 1u),
+	struct scanning s = {.t = t,
+		.c = c,
+		.o = o,
+		.n_threads = MAX(t->jobs, 1u),
 		.racy_limit = scan_racy_limit()};
 	struct scan out = {.n_names = s.n_threads};
-	_cleanup_(closep) int top = root_openat(t->root, t->dir, O_RDONLY | O_DIRECTORY, 0);
+	_cleanup_(closep) int top =
+		root_openat(t->root, t->dir, O_RDONLY | O_DIRECTORY, 0);
 	int r = 0;
 
 	if (top < 0)

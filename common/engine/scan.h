@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #pragma once
 /*
- * scan.h: which module files are there now, and which of them are as they were remembered.
+ * scan.h: which module files are there now, and which of them are as they were
+ * remembered.
  *
  * A remembered directory whose stat is the same still has the names that are remembered;
  * its files are stat'ed all the same. Others are listed anew. Several threads share the
@@ -62,19 +63,22 @@ struct scan {
 	uint32_t n_dirs;
 	struct scan_file *files; /* by directory, then by name */
 	uint32_t n_files;
-	bool changed;    /* the set of files or directories is not the remembered one */
-	bool stats_moved; /* stats of files or directories differ from the remembered ones */
-	bool leftovers; /* of a killed run are in the kernel's directory */
+	bool changed; /* the set of files or directories is not the remembered one */
+	/* stats of files or directories differ from the remembered ones */
+	bool stats_moved;
+	bool leftovers;       /* of a killed run are in the kernel's directory */
 	int64_t newest_mtime; /* of all module files */
-	struct buf events; /* struct scan_event, by path */
-	struct arena *names; /* one for each thread; paths and names live here */
+	struct buf events;    /* struct scan_event, by path */
+	struct arena *names;  /* one for each thread; paths and names live here */
 	unsigned n_names;
 };
 
 struct scan_options {
 	const struct tables *old; /* remembered, or NULL */
-	/* Believe that directories with the same stat have the remembered names. False where
-	 * depmod.d changed, since names may have been excluded. */
+	/*
+	 * Believe that directories with the same stat have the remembered names. False
+	 * where depmod.d changed, since names may have been excluded.
+	 */
 	bool believe_dirs;
 	const char *const *touched; /* paths below the kernel's directory: not believed */
 	size_t n_touched;
@@ -85,13 +89,13 @@ struct scan_options {
  * kernel's directory is missing, -ENOMEM, or another errno of opening it. What cannot be
  * read inside is left out, and noted for scan_report().
  */
-int scan_tree(const struct target *t, const struct depmodd *c, const struct scan_options *o,
-	struct scan *ret);
+int scan_tree(const struct target *t, const struct depmodd *c,
+	const struct scan_options *o, struct scan *ret);
 /*
- * The same for just these files (absolute paths, links resolved in the root), whatever else is
- * in the tree. They are the kernel's, rather than external, if they begin with its name. A path
- * that is no file fails: its errno, and *ret_bad is its place in the list. Two of one module
- * name: -EEXIST.
+ * The same for just these files (absolute paths, links resolved in the root), whatever
+ * else is in the tree. They are the kernel's, rather than external, if they begin with
+ * its name. A path that is no file fails: its errno, and *ret_bad is its place in the
+ * list. Two of one module name: -EEXIST.
  */
 int scan_list(const struct target *t, const char *const *files, size_t n,
 	const struct scan_options *o, struct scan *ret, size_t *ret_bad);
@@ -100,9 +104,9 @@ void scan_report(const struct target *t, const struct scan *s);
 void scan_done(struct scan *s);
 
 /*
- * Nanoseconds by the clock that stamps files, which moves in ticks. What is read from now on
- * of a file whose ctime is older cannot change without getting another ctime; of one that
- * has this ctime, or a later one, it can: it is racy.
+ * Nanoseconds by the clock that stamps files, which moves in ticks. What is read from now
+ * on of a file whose ctime is older cannot change without getting another ctime; of one
+ * that has this ctime, or a later one, it can: it is racy.
  */
 int64_t scan_racy_limit(void);
 bool stamp_racy(const struct stamp *s, int64_t limit);

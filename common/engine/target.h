@@ -17,14 +17,18 @@ struct target_conf {
 struct target {
 	const struct root *root; /* absolute links are resolved in here */
 	const char *kver;
-	const char *dir;    /* the module directory, relative to the root */
-	/* The same as depmod names it, absolute: whether an external directory or a named file is
-	 * below it is told by the text. NULL: nothing is. */
+	const char *dir; /* the module directory, relative to the root */
+	/*
+	 * The same as depmod names it, absolute: whether an external directory or a named
+	 * file is below it is told by the text. NULL: nothing is.
+	 */
 	const char *name;
 	const char *outdir; /* where indexes go, relative to the host's root; NULL: dir */
 	const struct root *config_root; /* where configuration paths are resolved */
-	const char *const *config; /* -C: files or directories, ended by NULL; NULL: default */
-	const struct target_conf *conf; /* laid over the default directories of depmod.d */
+	/* -C: files or directories, ended by NULL; NULL: default */
+	const char *const *config;
+	/* laid over the default directories of depmod.d */
+	const struct target_conf *conf;
 	size_t n_conf;
 	char symbol_prefix; /* -P; '\0': none */
 	unsigned jobs;      /* threads, at least 1 */

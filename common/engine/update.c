@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * There are two ways through. If every module, list and configuration file is as it was
- * remembered, and the indexes are the ones that were published, nothing is left to do: that
- * is proven by stats and digests alone. Otherwise everything behind the facts is done anew;
- * each index goes to disk as it is made, if its bytes differ, and all are renamed together.
+ * remembered, and the indexes are the ones that were published, nothing is left to do:
+ * that is proven by stats and digests alone. Otherwise everything behind the facts is
+ * done anew; each index goes to disk as it is made, if its bytes differ, and all are
+ * renamed together.
  */
 
 #include <fcntl.h>
@@ -38,7 +39,10 @@ struct run {
 	int64_t since;
 };
 
-/* Events while the indexes are made are counted: a later run that proves them right is silent. */
+/*
+ * Events while the indexes are made are counted: a later run that proves them right is
+ * silent.
+ */
 static void count_event(void *arg, const struct event *e)
 {
 	struct run *run = arg;
@@ -77,13 +81,13 @@ static int read_list(struct run *run, const char *name, struct buf *text, int *r
 		return path.err;
 	r = fs_read_file(run->t->root, path.data, LIST_SIZE_MAX, text);
 	if (r < 0 && !fs_err_is_files_own(r)) {
-		report_event(run->t->report, .kind = EVENT_CONFIG_FILE, .kver = run->t->kver,
-			.path = path.data, .err = r);
+		report_event(run->t->report, .kind = EVENT_CONFIG_FILE,
+			.kver = run->t->kver, .path = path.data, .err = r);
 		return r;
 	}
 	*ret_err = r;
-	*digest = digest_join(*digest,
-		r == 0 ? digest_bytes(text->data, text->len) : digest_bytes("missing", 7));
+	*digest = digest_join(*digest, r == 0 ? digest_bytes(text->data, text->len)
+					      : digest_bytes("missing", 7));
 	return 0;
 }
 
@@ -98,9 +102,11 @@ static int load_inputs(struct run *run)
 	r = config_read(t, &u->config, &u->inputs.config);
 	/* which of the external directories are in the kernel's, its name says */
 	if (r == 0 && u->config.n_external && t->name)
-		u->inputs.config = digest_join(u->inputs.config, digest_bytes(t->name, strlen(t->name)));
+		u->inputs.config = digest_join(
+			u->inputs.config, digest_bytes(t->name, strlen(t->name)));
 	if (r == 0)
-		r = read_list(run, "modules.order", &u->order, &u->order_err, &u->inputs.lists);
+		r = read_list(
+			run, "modules.order", &u->order, &u->order_err, &u->inputs.lists);
 	if (r == 0)
 		r = read_list(run, "modules.builtin", &u->builtin, &u->builtin_err,
 			&u->inputs.lists);
@@ -139,14 +145,15 @@ static int scan(struct run *run)
 	struct update *u = run->u;
 	struct scan_options o = {
 		.old = remembered(u),
-		.believe_dirs =
-			u->store.head && digest_eq(u->store.head->inputs.config, u->inputs.config),
+		.believe_dirs = u->store.head &&
+				digest_eq(u->store.head->inputs.config, u->inputs.config),
 		.touched = run->o->touched,
 		.n_touched = run->o->n_touched,
 	};
 
 	if (run->o->files)
-		return scan_list(run->t, run->o->files, run->o->n_files, &o, &u->scan, &u->bad_file);
+		return scan_list(run->t, run->o->files, run->o->n_files, &o, &u->scan,
+			&u->bad_file);
 	return scan_tree(run->t, &u->config, &o, &u->scan);
 }
 
@@ -189,7 +196,8 @@ static bool outputs_intact(const struct run *run, int outdir)
 	return u->store.head && !run->t->outdir && outdir >= 0 &&
 	       digest_eq(u->store.head->inputs.config, u->inputs.config) &&
 	       digest_eq(u->store.head->inputs.lists, u->inputs.lists) &&
-	       published_intact(outdir, u->store.head) && (run->o->write || !dep_is_old(u));
+	       published_intact(outdir, u->store.head) &&
+	       (run->o->write || !dep_is_old(u));
 }
 
 /* In the kernel's directory, that is, not in external ones. */
@@ -204,8 +212,8 @@ static bool hides_modules(const struct scan *s)
 /* Modules that depmod.d leaves out are modules: depmod then writes empty indexes. */
 static bool is_kernel(const struct update *u)
 {
-	return u->scan.n_files > 0 || u->order_err != -ENOENT || u->builtin_err != -ENOENT ||
-	       hides_modules(&u->scan);
+	return u->scan.n_files > 0 || u->order_err != -ENOENT ||
+	       u->builtin_err != -ENOENT || hides_modules(&u->scan);
 }
 
 /* Only then is it known that there are no modules. */
@@ -225,20 +233,31 @@ static int merge(struct run *run)
 {
 	struct update *u = run->u;
 	const struct scan *s = &u->scan;
-	_cleanup_(freep) struct merge_dir *dirs = calloc((size_t)s->n_dirs + 1, sizeof(*dirs));
-	_cleanup_(freep) struct merge_mod *mods = calloc((size_t)s->n_files + 1, sizeof(*mods));
-	struct merge_input in = {.old = remembered(u), .intakes = u->reading.intakes,
-		.n_intakes = u->reading.n_intakes, .dirs = dirs, .n_dirs = s->n_dirs, .mods = mods};
+	_cleanup_(freep) struct merge_dir *dirs =
+		calloc((size_t)s->n_dirs + 1, sizeof(*dirs));
+	_cleanup_(freep) struct merge_mod *mods =
+		calloc((size_t)s->n_files + 1, sizeof(*mods));
+	struct merge_input in = {.old = remembered(u),
+		.intakes = u->reading.intakes,
+		.n_intakes = u->reading.n_intakes,
+		.dirs = dirs,
+		.n_dirs = s->n_dirs,
+		.mods = mods};
 
 	if (!dirs || !mods)
 		return -ENOMEM;
 	for (uint32_t d = 0; d < s->n_dirs; d++) {
-		dirs[d] = (struct merge_dir){.path = s->dirs[d].path, .flags = s->dirs[d].flags,
-			.first = in.n_mods, .stamp = s->dirs[d].stamp};
+		dirs[d] = (struct merge_dir){.path = s->dirs[d].path,
+			.flags = s->dirs[d].flags,
+			.first = in.n_mods,
+			.stamp = s->dirs[d].stamp};
 		for (uint32_t f = s->dirs[d].first; f < s->dirs[d + 1].first; f++) {
 			const struct scan_file *file = &s->files[f];
-			struct merge_mod m = {.file = file->name, .flags = file->flags, .intake = -1,
-				.row = file->old, .stamp = file->stamp};
+			struct merge_mod m = {.file = file->name,
+				.flags = file->flags,
+				.intake = -1,
+				.row = file->old,
+				.stamp = file->stamp};
 
 			if (file->state != FILE_SAME) {
 				const struct read_file *read = &u->reading.files[f];
@@ -264,8 +283,8 @@ static int merge(struct run *run)
 static void report_list(const struct run *run, const char *name, int err)
 {
 	if (err < 0)
-		report_event(run->t->report, .kind = EVENT_LIST_MISSING, .kver = run->t->kver,
-			.path = name, .err = err);
+		report_event(run->t->report, .kind = EVENT_LIST_MISSING,
+			.kver = run->t->kver, .path = name, .err = err);
 }
 
 static void report_unreadable(const struct run *run, mod_row m)
@@ -276,8 +295,9 @@ static void report_unreadable(const struct run *run, mod_row m)
 	tables_path(&u->t, m, &path);
 	buf_char(&path, '\0');
 	if (!path.err)
-		report_event(run->t->report, .kind = EVENT_MODULE_BAD, .kver = run->t->kver,
-			.path = path.data, .status = u->t.mods[m].status);
+		report_event(run->t->report, .kind = EVENT_MODULE_BAD,
+			.kver = run->t->kver, .path = path.data,
+			.status = u->t.mods[m].status);
 }
 
 static int resolve_tables(struct run *run)
@@ -368,7 +388,8 @@ static int begin_store(struct run *run)
 
 	if (!store_wanted(run) || run->store.fd >= 0)
 		return 0;
-	return store_begin(o->store_dir, o->store_name, run->u->image, &run->u->t.n, &run->store);
+	return store_begin(
+		o->store_dir, o->store_name, run->u->image, &run->u->t.n, &run->store);
 }
 
 static int commit_store(struct run *run, bool published)
@@ -411,7 +432,10 @@ static void write_store(struct run *run, bool published)
 	lap(run, PHASE_STORE);
 }
 
-/* Publishing is mostly waiting: the store is written meanwhile, up to what it says of the indexes. */
+/*
+ * Publishing is mostly waiting: the store is written meanwhile, up to what it says of the
+ * indexes.
+ */
 struct publishing {
 	struct run *run;
 	struct publisher *p;
@@ -454,7 +478,8 @@ static int emit_and_publish(struct run *run, int outdir)
 {
 	struct update *u = run->u;
 	_cleanup_(buf_done) struct buf path = {0};
-	struct publish_options o = {.dirfd = outdir, .sync = run->o->sync,
+	struct publish_options o = {.dirfd = outdir,
+		.sync = run->o->sync,
 		.unlocked = run->o->unlocked,
 		.known = run->t->outdir || !u->store.head ? NULL : u->store.head,
 		.newest_module = u->scan.newest_mtime};
@@ -500,7 +525,8 @@ static int scan_and_read(struct run *run)
 	if (r < 0 || all_same(&u->scan))
 		return r;
 	if (!o->full)
-		r = donors_open(dir, dir == o->store_dir ? o->store_name : NULL, remembered(u), &donors);
+		r = donors_open(dir, dir == o->store_dir ? o->store_name : NULL,
+			remembered(u), &donors);
 	if (r == 0)
 		r = read_modules(run->t, &u->scan, remembered(u), &donors, &u->reading);
 	lap(run, PHASE_READ);
@@ -601,15 +627,17 @@ static int finish_changed(struct run *run, int outdir)
 	}
 	if (r == 0)
 		r = emit_and_publish(run, outdir);
-	/* what was read is true also where it cannot be published, because of a cycle say */
+	/*
+	 * what was read is true also where it cannot be published, because of a cycle say
+	 */
 	if (run->o->write)
 		write_store(run, r == 0);
 	return r;
 }
 
 /*
- * Is it proven that the indexes are right? *ret_proven is set on 0. Modules that had to be read
- * again, uncompressed ones say, may have the facts that were remembered.
+ * Is it proven that the indexes are right? *ret_proven is set on 0. Modules that had to
+ * be read again, uncompressed ones say, may have the facts that were remembered.
  */
 static int prove(struct run *run, int outdir, bool *ret_proven)
 {
@@ -618,7 +646,9 @@ static int prove(struct run *run, int outdir, bool *ret_proven)
 	int r;
 
 	*ret_proven = false;
-	/* looking at the indexes may mean reading them: only where that can be the proof */
+	/*
+	 * looking at the indexes may mean reading them: only where that can be the proof
+	 */
 	if (u->scan.changed || !outputs_intact(run, outdir))
 		return 0;
 	if (!same) {
@@ -652,8 +682,12 @@ int update_run(const struct target *t, const struct update_options *o, struct up
 	if (o->facts_only)
 		return finish_facts(&run);
 	outdir = update_open_outdir(t, o->write);
-	/* a scan has seen what is in the module directory, not elsewhere, and of named files nothing */
-	if (o->write && (ret->scan.leftovers || t->outdir || o->files) && !o->unlocked && outdir >= 0)
+	/*
+	 * a scan has seen what is in the module directory, not elsewhere, and of named
+	 * files nothing
+	 */
+	if (o->write && (ret->scan.leftovers || t->outdir || o->files) && !o->unlocked &&
+		outdir >= 0)
 		publish_clean(outdir);
 	r = prove(&run, outdir, &proven);
 	if (r < 0)
@@ -663,7 +697,8 @@ int update_run(const struct target *t, const struct update_options *o, struct up
 			scan_report(t, &ret->scan);
 		return finish_idle(&run, outdir);
 	}
-	scan_report(t, &ret->scan); /* what is odd about a tree is said when it is indexed anew */
+	/* what is odd about a tree is said when it is indexed anew */
+	scan_report(t, &ret->scan);
 	run.counting = *t;
 	run.report = *t->report;
 	run.counting.report = &(struct report){.event = count_event, .arg = &run};

@@ -29,31 +29,33 @@ enum phase {
 extern const char *const phase_names[PHASE_MAX];
 
 struct update_options {
-	bool full;  /* believe no remembered fact */
-	bool write; /* publish and store; false: only find out */
+	bool full;         /* believe no remembered fact */
+	bool write;        /* publish and store; false: only find out */
 	bool want_outputs; /* emit even where nothing changed */
-	bool facts_only; /* leave it at update.t: write, resolve and compare nothing */
+	bool facts_only;   /* leave it at update.t: write, resolve and compare nothing */
 	bool only_if_kernel; /* write nothing where neither modules nor lists are */
 	bool sync;
 	bool warn_duplicates;
-	int store_dir;    /* -1: no store */
+	int store_dir; /* -1: no store */
 	const char *store_name;
 	const char *const *touched; /* see scan_options */
 	size_t n_touched;
 	const struct vmlinux *check; /* check symbols against it; NULL: do not */
-	bool unlocked; /* see publish_options */
-	bool keep_store; /* use the store but leave it as it is */
-	bool repeat_warnings; /* do not prove idleness where making the indexes warned of something */
+	bool unlocked;               /* see publish_options */
+	bool keep_store;             /* use the store but leave it as it is */
+	/* do not prove idleness where making the indexes warned of something */
+	bool repeat_warnings;
 	const char *const *files; /* index just these (absolute paths); NULL: the tree */
 	size_t n_files;
-	int donor_dir; /* where stores of other trees are; -1: the store's own directory */
+	/* where stores of other trees are; -1: the store's own directory */
+	int donor_dir;
 };
 
 enum update_outcome {
-	UPDATE_IDLE,       /* proven: there was nothing to do */
-	UPDATE_SAME,       /* the indexes on disk were right already */
-	UPDATE_CHANGED,    /* indexes were written, or would be */
-	UPDATE_NO_KERNEL,  /* neither modules nor lists; see only_if_kernel */
+	UPDATE_IDLE,      /* proven: there was nothing to do */
+	UPDATE_SAME,      /* the indexes on disk were right already */
+	UPDATE_CHANGED,   /* indexes were written, or would be */
+	UPDATE_NO_KERNEL, /* neither modules nor lists; see only_if_kernel */
 };
 
 struct update {
@@ -74,8 +76,8 @@ struct update {
 	struct outputs out;
 	struct published pub;
 	bool differs[OUT_MAX]; /* from what was on disk */
-	struct buf problems; /* struct problem */
-	bool aged; /* modules.dep got a new mtime, its bytes stayed */
+	struct buf problems;   /* struct problem */
+	bool aged;             /* modules.dep got a new mtime, its bytes stayed */
 	bool stored;
 	unsigned warnings; /* events while the indexes were made */
 	size_t bad_file;   /* which of update_options.files an error is about */
@@ -85,11 +87,15 @@ struct update {
 /*
  * Bring one kernel up to date. Returns 0; RESOLVE_CYCLE (reported; nothing was written);
  * -ENOENT if there is no such directory; -EFBIG; or the errno of what failed, reported as
- * EVENT_OUTPUT if it was an index. The indexes are whole, old or new, in every case. Release
- * with update_done() in every case.
+ * EVENT_OUTPUT if it was an index. The indexes are whole, old or new, in every case.
+ * Release with update_done() in every case.
  */
-int update_run(const struct target *t, const struct update_options *o, struct update *ret);
+int update_run(
+	const struct target *t, const struct update_options *o, struct update *ret);
 void update_done(struct update *u);
 
-/* Open the directory that the target's indexes are in, made if make. A descriptor or -errno. */
+/*
+ * Open the directory that the target's indexes are in, made if make. A descriptor or
+ * -errno.
+ */
 int update_open_outdir(const struct target *t, bool make);

@@ -62,7 +62,10 @@ enum codec codec_of(const void *data, size_t len)
 {
 	if (len >= 4 && memcmp(data, "\x28\xb5\x2f\xfd", 4) == 0)
 		return CODEC_ZSTD;
-	if (len >= 6 && memcmp(data, "\xfd" "7zXZ", 6) == 0)
+	if (len >= 6 && memcmp(data,
+				"\xfd"
+				"7zXZ",
+				6) == 0)
 		return CODEC_XZ;
 	if (len >= 2 && memcmp(data, "\x1f\x8b", 2) == 0)
 		return CODEC_GZIP;
@@ -100,10 +103,14 @@ static int out_double(struct decoder *d)
 	return out_grow(d, MIN(MAX(d->cap * 2, (size_t)1 << 18), DECOMPRESS_MAX));
 }
 
-/* Make room for the size that the input claims: right, it saves growing; a lie costs little. */
+/*
+ * Make room for the size that the input claims: right, it saves growing; a lie costs
+ * little.
+ */
 static inline int out_claim(struct decoder *d, uint64_t claim, size_t len)
 {
-	return out_grow(d, (size_t)MIN(claim, MIN((uint64_t)len * CLAIM_FACTOR, DECOMPRESS_MAX)));
+	return out_grow(
+		d, (size_t)MIN(claim, MIN((uint64_t)len * CLAIM_FACTOR, DECOMPRESS_MAX)));
 }
 
 #if WITH_ZSTD
@@ -195,8 +202,8 @@ static int decode_gzip_member(struct decoder *d, const uint8_t *data, size_t len
 		enum libdeflate_result r;
 		int grown;
 
-		r = libdeflate_gzip_decompress_ex(
-			d->gzip, data, len, d->out + done, d->cap - done, ret_in, ret_out);
+		r = libdeflate_gzip_decompress_ex(d->gzip, data, len, d->out + done,
+			d->cap - done, ret_in, ret_out);
 		if (r == LIBDEFLATE_SUCCESS)
 			return 0;
 		if (r != LIBDEFLATE_INSUFFICIENT_SPACE)
@@ -207,7 +214,8 @@ static int decode_gzip_member(struct decoder *d, const uint8_t *data, size_t len
 	}
 }
 
-static int decode_gzip(struct decoder *d, const uint8_t *data, size_t len, size_t *ret_len)
+static int decode_gzip(
+	struct decoder *d, const uint8_t *data, size_t len, size_t *ret_len)
 {
 	size_t done = 0;
 	uint32_t claim = 0;

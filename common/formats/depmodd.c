@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * The lists are kept in the order of the files and walked backwards, since depmod puts
- * each new entry in front. The rank of a file is the place in that walk of the last search
- * word that it matches.
+ * each new entry in front. The rank of a file is the place in that walk of the last
+ * search word that it matches.
  */
 
 #include <limits.h>
@@ -51,7 +51,8 @@ static unsigned long copies_at(const char *pattern, const char *p)
 	first = MIN(strtoul(p + 1, &end, 10), too_many);
 	last = first;
 	if (end[0] == ',')
-		last = end[1] == '}' ? first + 1 : MIN(strtoul(end + 1, NULL, 10), too_many);
+		last = end[1] == '}' ? first + 1
+				     : MIN(strtoul(end + 1, NULL, 10), too_many);
 	return MAX(MAX(first, last), 1ul);
 }
 
@@ -98,7 +99,8 @@ static int add_override(struct depmodd *c, const char *name, const char *dir)
 #define BLANKS "\t "
 
 /* 0, -ENOMEM, or 1 for a bad line. */
-static int parse_line(struct depmodd *c, const char *kver, const char *command, char *rest)
+static int parse_line(
+	struct depmodd *c, const char *kver, const char *command, char *rest)
 {
 	const char *word, *pattern, *dir;
 	char *save = rest;
@@ -127,9 +129,9 @@ static int parse_line(struct depmodd *c, const char *kver, const char *command, 
 		dir = pattern ? strtok_r(NULL, BLANKS, &save) : NULL;
 		if (!dir || !is_bounded(pattern))
 			return 1;
-		return kernel_matches(kver, pattern) ?
-			       list_add(&c->external, &c->n_external, dir) :
-			       0;
+		return kernel_matches(kver, pattern)
+			       ? list_add(&c->external, &c->n_external, dir)
+			       : 0;
 	}
 	/* accepted and without effect in every kmod */
 	return str_eq(command, "include") || str_eq(command, "make_map_files") ? 0 : 1;
@@ -139,7 +141,8 @@ static int parse_line(struct depmodd *c, const char *kver, const char *command, 
  * Cut the next line out of text: a backslash before a newline joins two lines, before
  * anything else it vanishes. Returns what is left of text.
  */
-static const char *next_line(const char *text, const char *end, struct buf *line, unsigned *number)
+static const char *next_line(
+	const char *text, const char *end, struct buf *line, unsigned *number)
 {
 	line->len = 0;
 	while (text < end && *text != '\n') {
@@ -220,7 +223,8 @@ static bool is_passed_by(const struct depmodd *c, const char *name, size_t len)
 {
 	char copy[NAME_MAX + 1];
 
-	if (len == 0 || len > NAME_MAX) /* of 0: a path with two slashes is another path */
+	if (len == 0 ||
+		len > NAME_MAX) /* of 0: a path with two slashes is another path */
 		return true;
 	memcpy(copy, name, len);
 	copy[len] = '\0';
@@ -234,12 +238,14 @@ bool depmodd_meets(const struct depmodd *c, size_t walk, const struct modpath *p
 	size_t len = path->rel_len;
 
 	if (dir) {
-		at = below(path->abs, path->abs_len, dir) ? path->abs + strlen(dir) + 1 : NULL;
+		at = below(path->abs, path->abs_len, dir) ? path->abs + strlen(dir) + 1
+							  : NULL;
 		len = path->abs_len - strlen(dir) - 1;
 	}
 	if (!at)
 		return false;
-	for (const char *end = at + len; (slash = memchr(at, '/', (size_t)(end - at))); at = slash + 1)
+	for (const char *end = at + len; (slash = memchr(at, '/', (size_t)(end - at)));
+		at = slash + 1)
 		if (is_passed_by(c, at, (size_t)(slash - at)))
 			return false;
 	return true;
@@ -255,7 +261,9 @@ struct rank {
 	const char *word;
 };
 
-/* The word "external" stands for all external directories, each with a rank of its own. */
+/*
+ * The word "external" stands for all external directories, each with a rank of its own.
+ */
 static int rank_externals(const struct depmodd *c, int at, const struct modpath *new,
 	const struct modpath *old, struct rank *new_rank, struct rank *old_rank)
 {
@@ -292,7 +300,8 @@ bool depmodd_replaces(const struct depmodd *c, const struct modpath *new,
 			at = rank_externals(c, at, new, old, &new_rank, &old_rank);
 		else if (below(new->rel, new->rel_len, word))
 			new_rank = (struct rank){at, word};
-		else if (below(old->rel, old->rel_len, word)) /* not looked at if new matched */
+		else if (below(old->rel, old->rel_len,
+				 word)) /* not looked at if new matched */
 			old_rank = (struct rank){at, word};
 	}
 	if (new_rank.at < 0)

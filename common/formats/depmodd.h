@@ -23,8 +23,9 @@ struct depmodd {
 #define SEARCH_EXTERNAL "external"
 
 /*
- * A pattern for kernels has at most so many bytes, and its repetitions {m,n} and + make at most so
- * many copies of something: beyond that the C library's regcomp() ends the program.
+ * A pattern for kernels has at most so many bytes, and its repetitions {m,n} and + make
+ * at most so many copies of something: beyond that the C library's regcomp() ends the
+ * program.
  */
 #define DEPMODD_PATTERN_MAX 1024u
 #define DEPMODD_REPEAT_MAX 1000u
@@ -48,20 +49,22 @@ bool depmodd_excluded_by_line(const struct depmodd *c, const char *name);
 struct modpath {
 	const char *rel; /* below the kernel's directory; NULL for an external module */
 	size_t rel_len;
-	const char *abs; /* the whole path, of the tree's too, as depmod has it; NULL: not known */
+	/* the whole path, of the tree's too, as depmod has it; NULL: not known */
+	const char *abs;
 	size_t abs_len;
 };
 
 /*
- * Does a walk of depmod's come across a file? Walk 0 is the kernel's directory, the others up to
- * n_external are the external ones, one after the other. They may lie within each other: a file
- * can be met more than once.
+ * Does a walk of depmod's come across a file? Walk 0 is the kernel's directory, the
+ * others up to n_external are the external ones, one after the other. They may lie within
+ * each other: a file can be met more than once.
  */
 bool depmodd_meets(const struct depmodd *c, size_t walk, const struct modpath *path);
 
 /*
  * Does the file seen later (new) win over the one seen before (old)? *ret_rule, if not
- * NULL, is the override or search word that decided it, or NULL where none matched either.
+ * NULL, is the override or search word that decided it, or NULL where none matched
+ * either.
  */
 bool depmodd_replaces(const struct depmodd *c, const struct modpath *new,
 	const struct modpath *old, const char **ret_rule);

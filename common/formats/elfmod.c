@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Only what the indexes need is loaded. A module's file ends in .symtab, .strtab, the names
- * of the sections and their headers, and has .modinfo and __versions near each other, so
- * that a few reads fetch everything:
+ * Only what the indexes need is loaded. A module's file ends in .symtab, .strtab, the
+ * names of the sections and their headers, and has .modinfo and __versions near each
+ * other, so that a few reads fetch everything:
  *
  *   ELF header ... .modinfo __ksymtab_strings __versions ... .symtab .strtab .shstrtab headers
  *   '--- 1 ---'    '-------------- 4 ---------------'       '----- 5 -----' '-3-'   '-- 2 --'
  *
- * Exports are the symbols __crc_NAME, whose value is the CRC or, since Linux 5.19, the place
- * of the CRC in its section. A kernel without modversions has none: then the strings of
- * __ksymtab_strings are the names. Which oddities make depmod ignore a table, or fall back
- * from one to the other, decides bytes of its output and is followed here.
+ * Exports are the symbols __crc_NAME, whose value is the CRC or, since Linux 5.19, the
+ * place of the CRC in its section. A kernel without modversions has none: then the
+ * strings of __ksymtab_strings are the names. Which oddities make depmod ignore a table,
+ * or fall back from one to the other, decides bytes of its output and is followed here.
  */
 
 #include <elf.h>
@@ -44,7 +44,8 @@ static inline uint16_t get16(const struct elfmod *m, const uint8_t *p)
 	uint16_t v;
 
 	memcpy(&v, p, 2);
-	return m->msb == (__BYTE_ORDER__ == __ORDER_BIG_ENDIAN__) ? v : __builtin_bswap16(v);
+	return m->msb == (__BYTE_ORDER__ == __ORDER_BIG_ENDIAN__) ? v
+								  : __builtin_bswap16(v);
 }
 
 static inline uint32_t get32(const struct elfmod *m, const uint8_t *p)
@@ -52,7 +53,8 @@ static inline uint32_t get32(const struct elfmod *m, const uint8_t *p)
 	uint32_t v;
 
 	memcpy(&v, p, 4);
-	return m->msb == (__BYTE_ORDER__ == __ORDER_BIG_ENDIAN__) ? v : __builtin_bswap32(v);
+	return m->msb == (__BYTE_ORDER__ == __ORDER_BIG_ENDIAN__) ? v
+								  : __builtin_bswap32(v);
 }
 
 /* A field that is a word: 4 bytes in ELF32, 8 in ELF64. */
@@ -63,7 +65,8 @@ static inline uint64_t get_word(const struct elfmod *m, const uint8_t *p)
 	if (m->elf32)
 		return get32(m, p);
 	memcpy(&v, p, 8);
-	return m->msb == (__BYTE_ORDER__ == __ORDER_BIG_ENDIAN__) ? v : __builtin_bswap64(v);
+	return m->msb == (__BYTE_ORDER__ == __ORDER_BIG_ENDIAN__) ? v
+								  : __builtin_bswap64(v);
 }
 
 static bool in_range(const struct elfmod *m, uint64_t off, uint64_t len)
@@ -89,7 +92,8 @@ struct section {
 
 static const uint8_t *section_header(const struct elfmod *m, unsigned i)
 {
-	return m->headers + (size_t)i * (m->elf32 ? sizeof(Elf32_Shdr) : sizeof(Elf64_Shdr));
+	return m->headers +
+	       (size_t)i * (m->elf32 ? sizeof(Elf32_Shdr) : sizeof(Elf64_Shdr));
 }
 
 /* False if the section's bytes are not in the file; depmod then skips it. */
@@ -120,7 +124,8 @@ static int read_header(struct elfmod *m, uint64_t *ret_shoff, uint16_t *ret_shst
 		return ELFMOD_NOT_ELF;
 	m->elf32 = h[EI_CLASS] == ELFCLASS32;
 	m->msb = h[EI_DATA] == ELFDATA2MSB;
-	if ((!m->elf32 && h[EI_CLASS] != ELFCLASS64) || (!m->msb && h[EI_DATA] != ELFDATA2LSB))
+	if ((!m->elf32 && h[EI_CLASS] != ELFCLASS64) ||
+		(!m->msb && h[EI_DATA] != ELFDATA2LSB))
 		return ELFMOD_BAD_HEADER;
 	len = m->elf32 ? sizeof(Elf32_Ehdr) : sizeof(Elf64_Ehdr);
 	if (m->in->size <= len)
@@ -254,8 +259,10 @@ int elfmod_open(struct elf_input *in, struct elfmod *ret)
 	r = read_header(&m, &shoff, &shstrndx);
 	if (r)
 		return r;
-	len = (uint64_t)m.n_sections * (m.elf32 ? sizeof(Elf32_Shdr) : sizeof(Elf64_Shdr));
-	if (!in_range(&m, shoff, len) || shstrndx == SHN_UNDEF || shstrndx >= m.n_sections)
+	len = (uint64_t)m.n_sections *
+	      (m.elf32 ? sizeof(Elf32_Shdr) : sizeof(Elf64_Shdr));
+	if (!in_range(&m, shoff, len) || shstrndx == SHN_UNDEF ||
+		shstrndx >= m.n_sections)
 		return ELFMOD_BAD_HEADER;
 	r = load(&m, shoff, len, &m.headers);
 	if (r < 0)
@@ -282,10 +289,10 @@ struct walk {
 	struct elfmod *m;
 	const struct elfmod_ops *ops;
 	void *arg;
-	size_t names; /* bytes of names and values handed out */
-	uint32_t records; /* and how many these were */
+	size_t names;              /* bytes of names and values handed out */
+	uint32_t records;          /* and how many these were */
 	struct buf exports, needs; /* u32: places in .symtab */
-	bool needs_ok; /* or no need and no version counts */
+	bool needs_ok;             /* or no need and no version counts */
 	/* the section that the last CRC lay in */
 	unsigned crc_section;
 	struct span crcs;
@@ -296,7 +303,9 @@ static int spend(struct walk *w, size_t len)
 {
 	w->names += len;
 	w->records++;
-	return w->names > ELFMOD_NAMES_MAX || w->records > ELFMOD_RECORDS_MAX ? ELFMOD_TOO_LARGE : 0;
+	return w->names > ELFMOD_NAMES_MAX || w->records > ELFMOD_RECORDS_MAX
+		       ? ELFMOD_TOO_LARGE
+		       : 0;
 }
 
 static enum elfmod_key info_key(const char *key, size_t len)
@@ -398,8 +407,8 @@ static int resolve_crc(struct walk *w, const struct symbol *s, uint32_t *ret)
 	if (s->section != w->crc_section) {
 		w->crcs = (struct span){0};
 		w->crc_section = s->section;
-		if (s->section < w->m->n_sections && section_get(w->m, s->section, &sec) &&
-			!sec.nobits) {
+		if (s->section < w->m->n_sections &&
+			section_get(w->m, s->section, &sec) && !sec.nobits) {
 			r = load(w->m, sec.off, sec.size, &w->crcs.p);
 			if (r < 0)
 				return r;
@@ -428,15 +437,16 @@ static bool versions_end(const struct elfmod *m)
 	if (m->versions.n % MODVERSION_SIZE != 0)
 		return true; /* not looked at */
 	for (size_t off = 0; off < m->versions.n; off += MODVERSION_SIZE)
-		if (!memchr(m->versions.p + off + crc_len, '\0', MODVERSION_SIZE - crc_len))
+		if (!memchr(m->versions.p + off + crc_len, '\0',
+			    MODVERSION_SIZE - crc_len))
 			return false;
 	return true;
 }
 
 /*
- * Find the symbols that count, in one pass over all. A name that leads out of the string table
- * makes depmod ignore all __crc_ symbols; that of an undefined symbol, all needs and versions,
- * as does a version whose name does not end.
+ * Find the symbols that count, in one pass over all. A name that leads out of the string
+ * table makes depmod ignore all __crc_ symbols; that of an undefined symbol, all needs
+ * and versions, as does a version whose name does not end.
  */
 static int sort_symbols(struct walk *w, size_t n)
 {
@@ -454,7 +464,8 @@ static int sort_symbols(struct walk *w, size_t n)
 			needs_ok = needs_ok && !is_need(m, &s);
 			continue;
 		}
-		if (m->strtab.n - s.name_off > CRC_PREFIX_LEN && names[s.name_off] == '_' &&
+		if (m->strtab.n - s.name_off > CRC_PREFIX_LEN &&
+			names[s.name_off] == '_' &&
 			memcmp(names + s.name_off, CRC_PREFIX, CRC_PREFIX_LEN) == 0)
 			buf_add(&w->exports, &at, sizeof(at));
 		if (is_need(m, &s))
@@ -509,7 +520,8 @@ static int walk_needs(struct walk *w)
 			continue;
 		r = spend(w, len);
 		if (!r)
-			r = w->ops->need(w->arg, s.name, len, ELF64_ST_BIND(s.info) == STB_WEAK);
+			r = w->ops->need(
+				w->arg, s.name, len, ELF64_ST_BIND(s.info) == STB_WEAK);
 		if (r)
 			return r;
 	}

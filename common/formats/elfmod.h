@@ -5,9 +5,9 @@
  *
  * Both word sizes and byte orders. Every offset, size and count of the file is checked
  * before it is used; names and values are handed out as bytes with a length, without
- * their NUL, and live as long as the input's memory.
- * Formats: the System V ABI's ELF; the kernel's include/linux/module.h, export.h and
- * modpost for .modinfo, __versions, __version_ext_*, __ksymtab_strings and __crc_ symbols.
+ * their NUL, and live as long as the input's memory. Formats: the System V ABI's ELF; the
+ * kernel's include/linux/module.h, export.h and modpost for .modinfo, __versions,
+ * __version_ext_*, __ksymtab_strings and __crc_ symbols.
  */
 
 #include "base/util.h"
@@ -36,8 +36,11 @@ const char *elfmod_status_text(enum elfmod_status s);
 /* Where the bytes come from: memory, or a file of which only parts are read. */
 struct elf_input {
 	uint64_t size;
-	/* The bytes [off, off + len), within size. NULL with *err negative if it fails. */
-	const uint8_t *(*load)(struct elf_input *in, uint64_t off, uint64_t len, int *err);
+	/*
+	 * The bytes [off, off + len), within size. NULL with *err negative if it fails.
+	 */
+	const uint8_t *(*load)(
+		struct elf_input *in, uint64_t off, uint64_t len, int *err);
 };
 
 struct span {
@@ -90,6 +93,7 @@ struct elfmod_ops {
 
 /*
  * Walk all facts in file order: infos, exports, needs, versions. Returns 0, an enum
- * elfmod_status (facts before the fault were handed out and are valid), or a negative errno.
+ * elfmod_status (facts before the fault were handed out and are valid), or a negative
+ * errno.
  */
 int elfmod_walk(struct elfmod *m, const struct elfmod_ops *ops, void *arg);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Most buses write fields one after another: a few letters, then digits of fixed meaning or a
- * '*'. A table says what the fields of each bus are called; those that match anything are left
- * out, so that what remains is what the driver asks for.
+ * Most buses write fields one after another: a few letters, then digits of fixed meaning
+ * or a '*'. A table says what the fields of each bus are called; those that match
+ * anything are left out, so that what remains is what the driver asks for.
  */
 
 #include <limits.h>
@@ -25,26 +25,31 @@ struct bus {
 
 static const struct bus buses[] = {
 	{"pci:", "PCI",
-		{{"v", "device"}, {"d", ""}, {"sv", "subsystem"}, {"sd", ""}, {"bc", "class"},
-			{"sc", ""}, {"i", "interface"}}},
+		{{"v", "device"}, {"d", ""}, {"sv", "subsystem"}, {"sd", ""},
+			{"bc", "class"}, {"sc", ""}, {"i", "interface"}}},
 	{"usb:", "USB",
 		{{"v", "device"}, {"p", ""}, {"d", "revision"}, {"dc", "device class"},
-			{"dsc", "subclass"}, {"dp", "protocol"}, {"ic", "interface class"},
-			{"isc", "subclass"}, {"ip", "protocol"}, {"in", "interface"}}},
+			{"dsc", "subclass"}, {"dp", "protocol"},
+			{"ic", "interface class"}, {"isc", "subclass"},
+			{"ip", "protocol"}, {"in", "interface"}}},
 	{"hid:", "HID", {{"b", "bus"}, {"g", "group"}, {"v", "device"}, {"p", ""}}},
 	{"virtio:", "virtio", {{"d", "device"}, {"v", "vendor"}}},
 	{"sdio:", "SDIO", {{"c", "class"}, {"v", "device"}, {"d", ""}}},
 	{"ssb:", "SSB", {{"v", "vendor"}, {"id", "device"}, {"rev", "revision"}}},
 	{"bcma:", "BCMA",
-		{{"m", "manufacturer"}, {"id", "device"}, {"rev", "revision"}, {"cl", "class"}}},
+		{{"m", "manufacturer"}, {"id", "device"}, {"rev", "revision"},
+			{"cl", "class"}}},
 	{"pcmcia:", "PCMCIA",
-		{{"m", "manufacturer"}, {"c", "card"}, {"f", "function"}, {"fn", "number"},
-			{"pfn", "device"}, {"pa", "product"}, {"pb", "product"},
-			{"pc", "product"}, {"pd", "product"}}},
+		{{"m", "manufacturer"}, {"c", "card"}, {"f", "function"},
+			{"fn", "number"}, {"pfn", "device"}, {"pa", "product"},
+			{"pb", "product"}, {"pc", "product"}, {"pd", "product"}}},
 	{"ieee1394:", "FireWire",
-		{{"ven", "vendor"}, {"mo", "model"}, {"sp", "specifier"}, {"ver", "version"}}},
+		{{"ven", "vendor"}, {"mo", "model"}, {"sp", "specifier"},
+			{"ver", "version"}}},
 	{"hdaudio:", "HD audio", {{"v", "codec"}, {"r", "revision"}, {"a", "type"}}},
-	{"ccw:", "channel", {{"t", "control unit"}, {"m", "model"}, {"dt", "device"}, {"dm", "model"}}},
+	{"ccw:", "channel",
+		{{"t", "control unit"}, {"m", "model"}, {"dt", "device"},
+			{"dm", "model"}}},
 	{"typec:", "USB-C alternate mode", {{"id", "identifier"}, {"m", "mode"}}},
 	{"wmi:", "WMI", {{"", "GUID"}}},
 	{"vmbus:", "Hyper-V", {{"", "GUID"}}},
@@ -59,29 +64,54 @@ static const struct bus buses[] = {
 static const struct {
 	const char *prefix, *name;
 } plain[] = {
-	{"acpi*:", "ACPI device"}, {"acpi:", "ACPI device"}, {"pnp:d", "PnP device"},
+	{"acpi*:", "ACPI device"},
+	{"acpi:", "ACPI device"},
+	{"pnp:d", "PnP device"},
 	{"platform:", "platform device"},
-	{"i2c:", "I2C device"}, {"spi:", "SPI device"}, {"mdio:", "PHY"}, {"serio:", "serio port"},
-	{"input:", "input device"}, {"dmi*:", "machine"}, {"dmi:", "machine"}, {"fs-", "file system"},
-	{"net-pf-", "protocol family"}, {"char-major-", "character device"},
-	{"block-major-", "block device"}, {"devname:", "device node /dev/"},
-	{"crypto-", "crypto algorithm"}, {"nfct-helper-", "connection tracking helper"},
-	{"xt_", "netfilter"}, {"ipt_", "IPv4 netfilter"}, {"ip6t_", "IPv6 netfilter"},
-	{"nft-expr-", "nftables expression"}, {"rtnl-link-", "link type"},
-	{"tcp_", "TCP congestion control"}, {"snd-card-", "sound card"}, {"auxiliary:", "auxiliary device"},
-	{"rpmsg:", "rpmsg channel"}, {"dax:", "DAX device"}, {"nd:", "NVDIMM device"},
-	{"scsi:t-", "SCSI device type"}, {"cpu:type:", "CPU"}, {"gameport:", "game port"},
-	{"mmc:", "MMC"}, {"slim:", "SLIMbus device"}, {"sdw:", "SoundWire device"},
-	{"ulpi:", "ULPI PHY"}, {"fsl-mc:", "DPAA2 object"}, {"mhi:", "MHI channel"},
-	{"tbsvc:", "Thunderbolt service"}, {"ishtp:", "sensor hub client"},
+	{"i2c:", "I2C device"},
+	{"spi:", "SPI device"},
+	{"mdio:", "PHY"},
+	{"serio:", "serio port"},
+	{"input:", "input device"},
+	{"dmi*:", "machine"},
+	{"dmi:", "machine"},
+	{"fs-", "file system"},
+	{"net-pf-", "protocol family"},
+	{"char-major-", "character device"},
+	{"block-major-", "block device"},
+	{"devname:", "device node /dev/"},
+	{"crypto-", "crypto algorithm"},
+	{"nfct-helper-", "connection tracking helper"},
+	{"xt_", "netfilter"},
+	{"ipt_", "IPv4 netfilter"},
+	{"ip6t_", "IPv6 netfilter"},
+	{"nft-expr-", "nftables expression"},
+	{"rtnl-link-", "link type"},
+	{"tcp_", "TCP congestion control"},
+	{"snd-card-", "sound card"},
+	{"auxiliary:", "auxiliary device"},
+	{"rpmsg:", "rpmsg channel"},
+	{"dax:", "DAX device"},
+	{"nd:", "NVDIMM device"},
+	{"scsi:t-", "SCSI device type"},
+	{"cpu:type:", "CPU"},
+	{"gameport:", "game port"},
+	{"mmc:", "MMC"},
+	{"slim:", "SLIMbus device"},
+	{"sdw:", "SoundWire device"},
+	{"ulpi:", "ULPI PHY"},
+	{"fsl-mc:", "DPAA2 object"},
+	{"mhi:", "MHI channel"},
+	{"tbsvc:", "Thunderbolt service"},
+	{"ishtp:", "sensor hub client"},
 	{"symbol:", "symbol"},
 };
 
 /* Up to 8 hexadecimal digits, or a pattern: what one field says. Returns its end. */
 static const char *value_end(const char *p)
 {
-	while ((*p >= '0' && *p <= '9') || (*p >= 'A' && *p <= 'F') || *p == '*' || *p == '?' ||
-		*p == '-' || *p == '[' || *p == ']')
+	while ((*p >= '0' && *p <= '9') || (*p >= 'A' && *p <= 'F') || *p == '*' ||
+		*p == '?' || *p == '-' || *p == '[' || *p == ']')
 		p++;
 	return p;
 }
@@ -92,7 +122,8 @@ static void add_value(struct buf *to, const char *p, size_t n)
 	if (n == 8 && strncmp(p, "0000", 4) == 0)
 		p += 4, n -= 4;
 	for (size_t i = 0; i < n; i++)
-		buf_char(to, p[i] >= 'A' && p[i] <= 'F' ? (char)(p[i] - 'A' + 'a') : p[i]);
+		buf_char(
+			to, p[i] >= 'A' && p[i] <= 'F' ? (char)(p[i] - 'A' + 'a') : p[i]);
 }
 
 static bool describe_fields(const struct bus *b, const char *p, struct buf *to)
@@ -101,7 +132,8 @@ static bool describe_fields(const struct bus *b, const char *p, struct buf *to)
 	bool joined = false;
 
 	if (!*b->fields[0].key) {
-		buf_printf(to, "%s %s%s%s", b->name, b->fields[0].name, *b->fields[0].name ? " " : "", p);
+		buf_printf(to, "%s %s%s%s", b->name, b->fields[0].name,
+			*b->fields[0].name ? " " : "", p);
 		return true;
 	}
 	buf_str(to, b->name);
@@ -162,9 +194,10 @@ static void describe_of(const char *p, struct buf *to)
 
 static void describe_dmi(const char *p, struct buf *to)
 {
-	static const struct field fields[] = {{"bvn", "BIOS vendor"}, {"bvr", "BIOS version"},
-		{"svn", "vendor"}, {"pn", "product"}, {"pvr", "version"}, {"rvn", "board vendor"},
-		{"rn", "board"}, {"rvr", "board version"}, {"cvn", "chassis vendor"},
+	static const struct field fields[] = {{"bvn", "BIOS vendor"},
+		{"bvr", "BIOS version"}, {"svn", "vendor"}, {"pn", "product"},
+		{"pvr", "version"}, {"rvn", "board vendor"}, {"rn", "board"},
+		{"rvr", "board version"}, {"cvn", "chassis vendor"},
 		{"ct", "chassis type"}};
 	const char *between = " ";
 
@@ -176,7 +209,8 @@ static void describe_dmi(const char *p, struct buf *to)
 		p += *p == '*';
 		n = strcspn(p, ":");
 		for (size_t i = 0; i < ARRAY_SIZE(fields); i++)
-			if (str_starts(p, fields[i].key) && strlen(fields[i].key) > best) {
+			if (str_starts(p, fields[i].key) &&
+				strlen(fields[i].key) > best) {
 				best = strlen(fields[i].key);
 				name = fields[i].name;
 			}
@@ -188,7 +222,8 @@ static void describe_dmi(const char *p, struct buf *to)
 			while (best < end && p[best] == '*')
 				best++;
 			if (end > best) {
-				buf_printf(to, "%s%s %.*s", between, name, (int)(end - best), p + best);
+				buf_printf(to, "%s%s %.*s", between, name,
+					(int)(end - best), p + best);
 				between = ", ";
 			}
 		}
@@ -225,7 +260,8 @@ void hwalias_describe(const char *alias, struct buf *to)
 		while (n > 1 && (rest[n - 1] == '*' || rest[n - 1] == ':'))
 			n--;
 		buf_printf(to, "%s%s%.*s", plain[i].name,
-			plain[i].name[strlen(plain[i].name) - 1] == '/' ? "" : " ", (int)n, rest);
+			plain[i].name[strlen(plain[i].name) - 1] == '/' ? "" : " ",
+			(int)n, rest);
 		return;
 	}
 	buf_str(to, alias);
@@ -244,14 +280,18 @@ static void set_add(struct set *s, unsigned char first, unsigned char last)
 		s->bits[c / 64] |= UINT64_C(1) << c % 64;
 }
 
-/* The bytes that the first element of a pattern, no '*', can be. Returns the element's end. */
+/*
+ * The bytes that the first element of a pattern, no '*', can be. Returns the element's
+ * end.
+ */
 static const char *element(const char *p, struct set *ret)
 {
 	const char *end = *p == '[' ? strchr(p, ']') : NULL;
 
 	*ret = (struct set){0};
 	if (!end) {
-		set_add(ret, *p == '?' ? 1 : (unsigned char)*p, *p == '?' ? UCHAR_MAX : (unsigned char)*p);
+		set_add(ret, *p == '?' ? 1 : (unsigned char)*p,
+			*p == '?' ? UCHAR_MAX : (unsigned char)*p);
 		return p + 1;
 	}
 	for (p++; p < end; p++) {

@@ -11,8 +11,8 @@
 void hwalias_describe(const char *alias, struct buf *to);
 
 /*
- * Can one string match both patterns (*, ?, [...])? Two aliases without any pattern overlap
- * only if they are equal. False for what is longer than an alias in an index, and where it would take
- * too long to tell.
+ * Can one string match both patterns (*, ?, [...])? Two aliases without any pattern
+ * overlap only if they are equal. False for what is longer than an alias in an index, and
+ * where it would take too long to tell.
  */
 bool hwalias_overlap(const char *a, const char *b);

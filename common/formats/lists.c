@@ -5,13 +5,17 @@
 #include "formats/lists.h"
 #include "formats/modname.h"
 
-/* A line that depmod's buffer would not hold whole, with its newline, cuts the list off. */
+/*
+ * A line that depmod's buffer would not hold whole, with its newline, cuts the list off.
+ */
 static bool is_cut(const char *line, const char *nl)
 {
-	return !nl || nl - line > PATH_MAX - 2 || (*line && memchr(line, '\0', (size_t)(nl - line)));
+	return !nl || nl - line > PATH_MAX - 2 ||
+	       (*line && memchr(line, '\0', (size_t)(nl - line)));
 }
 
-int lists_order(const char *text, size_t len, lists_line_fn fn, void *arg, unsigned *ret_line)
+int lists_order(
+	const char *text, size_t len, lists_line_fn fn, void *arg, unsigned *ret_line)
 {
 	const char *end = text + len;
 	unsigned number = 0;
@@ -35,7 +39,8 @@ int lists_order(const char *text, size_t len, lists_line_fn fn, void *arg, unsig
 	return 0;
 }
 
-int lists_builtin(const char *text, size_t len, lists_line_fn fn, lists_line_fn bad, void *arg)
+int lists_builtin(
+	const char *text, size_t len, lists_line_fn fn, lists_line_fn bad, void *arg)
 {
 	const char *end = text + len;
 
@@ -99,7 +104,9 @@ int lists_builtin_aliases(const char *text, size_t len, lists_alias_fn fn, void 
 		key = text + module_len + 1;
 		key_len = field(key, end, '=');
 		if (key_len != 5 || memcmp(key, "alias", 5) != 0) {
-			/* depmod passes over the next record, too, if this one has no '=' */
+			/*
+			 * depmod passes over the next record, too, if this one has no '='
+			 */
 			text = after_nul(key_len < 0 ? after_nul(key, end) : key, end);
 			continue;
 		}

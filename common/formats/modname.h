@@ -11,7 +11,10 @@
 bool modname_is_module_file(const char *file, size_t len);
 /* The length of the module's name in a base name: up to the first dot. */
 size_t modname_len(const char *file);
-/* Copy that name with '-' turned to '_'. to has room for modname_len() + 1. Returns its length. */
+/*
+ * Copy that name with '-' turned to '_'. to has room for modname_len() + 1. Returns its
+ * length.
+ */
 size_t modname_copy(char *to, const char *file);
 
 /* kmod's limit of an alias in an index, in bytes. */
@@ -33,5 +36,7 @@ int alias_normalise(const char *alias, size_t len, char *to, size_t *ret_len);
 /* Index keys are 7-bit. */
 bool key_is_ascii(const char *key, size_t len);
 
-/* Paul Hsieh's SuperFastHash as kmod's hash tables use it, in the machine's byte order. */
+/*
+ * Paul Hsieh's SuperFastHash as kmod's hash tables use it, in the machine's byte order.
+ */
 uint32_t kmod_hash(const char *key, size_t len);

@@ -7,14 +7,16 @@
 static const char *next_line(const char *text, const char *end, char line[LINE_MAX_LEN])
 {
 	const char *nl = memchr(text, '\n', (size_t)(end - text));
-	size_t n = (size_t)((nl ? nl + 1 : end) - text), keep = MIN(n, (size_t)LINE_MAX_LEN - 1);
+	size_t n = (size_t)((nl ? nl + 1 : end) - text),
+	       keep = MIN(n, (size_t)LINE_MAX_LEN - 1);
 
 	memcpy(line, text, keep);
 	line[keep] = '\0';
 	return nl ? nl + 1 : end;
 }
 
-int symvers_parse(const char *text, size_t len, symvers_fn fn, symvers_bad_fn bad, void *arg)
+int symvers_parse(
+	const char *text, size_t len, symvers_fn fn, symvers_bad_fn bad, void *arg)
 {
 	const char *end = text + len;
 	char line[LINE_MAX_LEN];
@@ -30,7 +32,10 @@ int symvers_parse(const char *text, size_t len, symvers_fn fn, symvers_bad_fn ba
 		crc = strtok_r(line, " \t", &save);
 		name = crc ? strtok_r(NULL, " \t", &save) : NULL;
 		where = name ? strtok_r(NULL, " \t", &save) : NULL;
-		/* a place that ends its line is not depmod's vmlinux: older formats lack the rest */
+		/*
+		 * a place that ends its line is not depmod's vmlinux: older formats lack
+		 * the rest
+		 */
 		if (!where || !str_eq(where, "vmlinux"))
 			continue;
 		value = strtoull(crc, &rest, 16);

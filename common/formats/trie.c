@@ -12,10 +12,10 @@
  * characters. The character that leads to a child is not repeated in the child's prefix.
  * The root never has a prefix.
  *
- * There is no tree in memory: the nodes are ranges of the sorted keys. With common[i], the
- * length of what key i shares with key i - 1, the keys of a range agree up to the smallest
- * common[] in it; the keys that end there are the node's values, and a child starts at the
- * next key and wherever common[] is that length again.
+ * There is no tree in memory: the nodes are ranges of the sorted keys. With common[i],
+ * the length of what key i shares with key i - 1, the keys of a range agree up to the
+ * smallest common[] in it; the keys that end there are the node's values, and a child
+ * starts at the next key and wherever common[] is that length again.
  */
 
 #include "formats/trie.h"
@@ -25,14 +25,16 @@
 #define PREFIX 0x80000000u
 #define VALUES 0x40000000u
 #define CHILDREN 0x20000000u
-#define NODE_GUESS 40u /* bytes for a key beside its own and its value's, in kernels' indexes */
-#define DEPTH_MAX 8192u /* of nodes: ten times a kernel's longest symbol name, and no stack's end */
+#define NODE_GUESS                                                                       \
+	40u /* bytes for a key beside its own and its value's, in kernels' indexes */
+#define DEPTH_MAX                                                                        \
+	8192u /* of nodes: ten times a kernel's longest symbol name, and no stack's end */
 
 struct writer {
 	const struct trie_entry *e;
 	const uint32_t *common;
 	struct buf *out;
-	size_t start; /* of the file within out */
+	size_t start;   /* of the file within out */
 	unsigned level; /* of nodes above this one */
 	bool too_deep;
 };
@@ -76,7 +78,8 @@ static char *put_values(const struct writer *w, char *at, size_t from, size_t to
  * Write the keys [lo, hi), which agree up to end, as a node whose prefix starts at depth.
  * Returns the reference to it; out->err tells of a failure.
  */
-static uint32_t write_node(struct writer *w, size_t lo, size_t hi, uint32_t depth, uint32_t end)
+static uint32_t write_node(
+	struct writer *w, size_t lo, size_t hi, uint32_t depth, uint32_t end)
 {
 	uint32_t ref = (uint32_t)(w->out->len - w->start);
 	size_t values = lo, size = end - depth + 1, table = 0;
@@ -160,9 +163,11 @@ int trie_write(const struct trie_entry *entries, size_t n, struct buf *out)
 	for (size_t i = 0; i < n; i++) {
 		if (i > 0)
 			common[i] = common_length(&entries[i - 1], &entries[i]);
-		guess += entries[i].key_len - common[i] + entries[i].value_len + NODE_GUESS;
+		guess += entries[i].key_len - common[i] + entries[i].value_len +
+			 NODE_GUESS;
 	}
-	buf_reserve(out, guess); /* often enough: moving what is written costs as much as writing it */
+	/* often enough: moving what is written costs as much as writing it */
+	buf_reserve(out, guess);
 	buf_be32(out, TRIE_MAGIC);
 	buf_be32(out, TRIE_VERSION);
 	buf_be32(out, 0);
@@ -183,7 +188,8 @@ struct reader {
 	trie_fn fn;
 	void *arg;
 	struct buf key;
-	size_t budget; /* nodes and values left: a hostile file may refer to a node often */
+	/* nodes and values left: a hostile file may refer to a node often */
+	size_t budget;
 };
 
 static bool read_be32(const struct reader *r, size_t at, uint32_t *ret)
@@ -282,7 +288,8 @@ int trie_walk(const void *data, size_t len, trie_fn fn, void *arg)
 	uint32_t magic, version, root;
 	int err;
 
-	if (!read_be32(&r, 0, &magic) || !read_be32(&r, 4, &version) || !read_be32(&r, 8, &root))
+	if (!read_be32(&r, 0, &magic) || !read_be32(&r, 4, &version) ||
+		!read_be32(&r, 8, &root))
 		return -EBADMSG;
 	if (magic != TRIE_MAGIC || version >> 16 != TRIE_VERSION >> 16)
 		return -EBADMSG;

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Payloads, streamed. A deb is an ar archive whose members are archives: the inner one reads
- * from the outer one's current member. Only the members that matter are held in memory.
+ * Payloads, streamed. A deb is an ar archive whose members are archives: the inner one
+ * reads from the outer one's current member. Only the members that matter are held in
+ * memory.
  */
 
 #include "config.h"
@@ -22,12 +23,13 @@ static int fail(const char *file, struct archive *a)
 {
 	const char *text = archive_error_string(a);
 
-	return send_error(file, "damaged or cut short: %s", text ? text : "it cannot be read");
+	return send_error(
+		file, "damaged or cut short: %s", text ? text : "it cannot be read");
 }
 
 /* All of a member, which is at most max bytes long. */
-static int read_member(const char *file, struct archive *a, struct archive_entry *e, int64_t max,
-	struct buf *ret)
+static int read_member(const char *file, struct archive *a, struct archive_entry *e,
+	int64_t max, struct buf *ret)
 {
 	if (archive_entry_size(e) > max)
 		return send_error(file, "'%s' is larger than any module may be",
@@ -70,7 +72,8 @@ static int take_member(struct inspection *in, const char *file, struct archive *
 	if (str_eq(name, ".") || str_eq(name, "./") || str_eq(name, "/"))
 		return 0;
 	if (!member_path(name, path))
-		return send_error(file, "'%s' leads out of the root; the package is refused", name);
+		return send_error(
+			file, "'%s' leads out of the root; the package is refused", name);
 	divert(in, path);
 	if (path->err)
 		return send_error(file, "out of memory");
@@ -82,7 +85,8 @@ static int take_member(struct inspection *in, const char *file, struct archive *
 		_cleanup_(buf_done) struct buf to = {0};
 
 		if (!member_path(link, &to))
-			return send_error(file, "'%s' leads out of the root; the package is refused",
+			return send_error(file,
+				"'%s' leads out of the root; the package is refused",
 				link);
 		divert(in, &to);
 		send_link(path->data, to.err ? link : to.data, true);
@@ -104,7 +108,9 @@ static int take_member(struct inspection *in, const char *file, struct archive *
 	if (r < 0)
 		return r;
 	return send_file(in, file, path->data, data->data, data->len,
-		(int64_t)archive_entry_mtime(e) * 1000000000 + archive_entry_mtime_nsec(e), 0);
+		(int64_t)archive_entry_mtime(e) * 1000000000 +
+			archive_entry_mtime_nsec(e),
+		0);
 }
 
 static int walk_members(struct inspection *in, const char *file, struct archive *a)
@@ -113,7 +119,8 @@ static int walk_members(struct inspection *in, const char *file, struct archive 
 	struct archive_entry *e;
 	int r;
 
-	for (unsigned n = 0; (r = archive_read_next_header(a, &e)) == ARCHIVE_OK || r == ARCHIVE_WARN;
+	for (unsigned n = 0;
+		(r = archive_read_next_header(a, &e)) == ARCHIVE_OK || r == ARCHIVE_WARN;
 		n++) {
 		if (n >= ENTRIES_MAX || archive_filter_bytes(a, 0) > PAYLOAD_MAX)
 			return send_error(file, "too many members, or too large");
@@ -141,8 +148,9 @@ int inspect_payload(struct inspection *in, const char *file)
 	if (!a)
 		return send_error(file, "out of memory");
 	archive_read_support_format_cpio(a);
-	r = archive_read_open_filename(a, file, BLOCK) == ARCHIVE_OK ? walk_members(in, file, a) :
-								       fail(file, a);
+	r = archive_read_open_filename(a, file, BLOCK) == ARCHIVE_OK
+		    ? walk_members(in, file, a)
+		    : fail(file, a);
 	archive_read_free(a);
 	return r;
 }
@@ -202,7 +210,8 @@ static char *field(const char *text, const char *name)
 			const char *v = line + n + 1, *end = line + len;
 
 			v += strspn(v, " \t");
-			while (end > v && (end[-1] == ' ' || end[-1] == '\t' || end[-1] == '\r'))
+			while (end > v &&
+				(end[-1] == ' ' || end[-1] == '\t' || end[-1] == '\r'))
 				end--;
 			return v < end ? strndup(v, (size_t)(end - v)) : NULL;
 		}
@@ -222,12 +231,13 @@ static void take_control(struct control *c, const char *text)
 
 static bool is_script(const char *name)
 {
-	return str_eq(name, "preinst") || str_eq(name, "postinst") || str_eq(name, "prerm") ||
-	       str_eq(name, "postrm");
+	return str_eq(name, "preinst") || str_eq(name, "postinst") ||
+	       str_eq(name, "prerm") || str_eq(name, "postrm");
 }
 
 /* control.tar: the names, and what the maintainer scripts call. */
-static int read_control(const char *file, struct archive *a, struct control *c, struct buf *scripts)
+static int read_control(
+	const char *file, struct archive *a, struct control *c, struct buf *scripts)
 {
 	_cleanup_(buf_done) struct buf data = {0};
 	struct archive_entry *e;
@@ -235,7 +245,8 @@ static int read_control(const char *file, struct archive *a, struct control *c, 
 
 	while ((r = archive_read_next_header(a, &e)) == ARCHIVE_OK || r == ARCHIVE_WARN) {
 		_cleanup_(buf_done) struct buf calls = {0};
-		const char *path = archive_entry_pathname(e), *slash = path ? strrchr(path, '/') : NULL;
+		const char *path = archive_entry_pathname(e),
+			   *slash = path ? strrchr(path, '/') : NULL;
 		const char *name = slash ? slash + 1 : path;
 
 		if (!name || archive_entry_filetype(e) != AE_IFREG ||
@@ -259,10 +270,15 @@ static int read_control(const char *file, struct archive *a, struct control *c, 
 	}
 	if (r != ARCHIVE_EOF)
 		return fail(file, a);
-	return c->name && c->version ? 0 : send_error(file, "its control file lacks Package or Version");
+	return c->name && c->version
+		       ? 0
+		       : send_error(file, "its control file lacks Package or Version");
 }
 
-/* dpkg's own list of the installed package's files. Its text is looked at, nothing locked. */
+/*
+ * dpkg's own list of the installed package's files. Its text is looked at, nothing
+ * locked.
+ */
 static void send_installed(struct inspection *in, const struct control *c)
 {
 	_cleanup_(buf_done) struct buf list = {0}, path = {0}, place = {0};
@@ -272,12 +288,14 @@ static void send_installed(struct inspection *in, const struct control *c)
 		return;
 	if (c->same && c->arch) {
 		buf_printf(&path, "var/lib/dpkg/info/%s:%s.list", c->name, c->arch);
-		r = path.err ? path.err : fs_read_file(&in->root, path.data, WIRE_BYTES_MAX, &list);
+		r = path.err ? path.err
+			     : fs_read_file(&in->root, path.data, WIRE_BYTES_MAX, &list);
 	}
 	if (r == -ENOENT) {
 		path.len = 0;
 		buf_printf(&path, "var/lib/dpkg/info/%s.list", c->name);
-		r = path.err ? path.err : fs_read_file(&in->root, path.data, WIRE_BYTES_MAX, &list);
+		r = path.err ? path.err
+			     : fs_read_file(&in->root, path.data, WIRE_BYTES_MAX, &list);
 	}
 	buf_char(&list, '\0');
 	if (r < 0 || list.err)
@@ -316,9 +334,9 @@ static int take_deb_member(struct inspection *in, const char *file, struct archi
 	int r = 0;
 
 	if (number == 0)
-		return name && str_eq(name, "debian-binary") ?
-			       0 :
-			       send_error(file, "an ar archive, but not a package");
+		return name && str_eq(name, "debian-binary")
+			       ? 0
+			       : send_error(file, "an ar archive, but not a package");
 	if (!name || (!str_starts(name, "control.tar") && !str_starts(name, "data.tar")))
 		return 0;
 	a = open_inner(&i);
@@ -334,8 +352,8 @@ static int take_deb_member(struct inspection *in, const char *file, struct archi
 			send_installed(in, c);
 		}
 	} else {
-		r = c->name ? walk_members(in, file, a) :
-			      send_error(file, "its data come before its control file");
+		r = c->name ? walk_members(in, file, a)
+			    : send_error(file, "its data come before its control file");
 	}
 	archive_read_free(a);
 	return r;
@@ -368,6 +386,8 @@ int inspect_deb(struct inspection *in, const char *file)
 	archive_read_free(a);
 	in->owner = NULL;
 	if (r == ARCHIVE_EOF)
-		r = data && c.name ? 0 : send_error(file, "damaged or cut short: no data in it");
+		r = data && c.name
+			    ? 0
+			    : send_error(file, "damaged or cut short: no data in it");
 	return r;
 }

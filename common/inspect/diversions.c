@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Where dpkg puts a package's files that somebody diverts: three lines of its file each, the path, where
- * that goes, and the package whose own files stay (":" for none). Paths are compared as text, as dpkg does.
+ * Where dpkg puts a package's files that somebody diverts: three lines of its file each,
+ * the path, where that goes, and the package whose own files stay (":" for none). Paths
+ * are compared as text, as dpkg does.
  */
 
 #include "inspect/inspect.h"
@@ -48,7 +49,8 @@ void divert(struct inspection *in, struct buf *path)
 	at = in->diversions.err ? "" : in->diversions.data;
 	while ((from = take_line(&at, &from_len)) && (to = take_line(&at, &to_len)) &&
 		(who = take_line(&at, &who_len))) {
-		if (!is_line(from, from_len, path->data) || is_line(who, who_len, in->owner))
+		if (!is_line(from, from_len, path->data) ||
+			is_line(who, who_len, in->owner))
 			continue;
 		path->len = 0;
 		buf_add(path, to, to_len);

@@ -2,9 +2,9 @@
 /*
  * usage: inspect-package --root DIR OPERAND...
  *
- * What an operand is, its first bytes say: an rpm, a deb, a module, or it is a directory with
- * modules in it. Paths decide where modules belong: below lib/modules/KVER they stay where they
- * are; others have only a name.
+ * What an operand is, its first bytes say: an rpm, a deb, a module, or it is a directory
+ * with modules in it. Paths decide where modules belong: below lib/modules/KVER they stay
+ * where they are; others have only a name.
  */
 
 #include "config.h"
@@ -89,10 +89,12 @@ static int inspect_dir(struct inspection *in, const char *dir)
 	while (r == 0 && (e = fts_read(f))) {
 		bool module = modname_is_module_file(e->fts_name, e->fts_namelen);
 
-		if (e->fts_info == FTS_DNR || e->fts_info == FTS_ERR || e->fts_info == FTS_NS)
+		if (e->fts_info == FTS_DNR || e->fts_info == FTS_ERR ||
+			e->fts_info == FTS_NS)
 			r = send_error(dir, "'%s' cannot be read: %s", e->fts_path,
 				strerror(e->fts_errno));
-		if ((e->fts_info != FTS_F && e->fts_info != FTS_SL && e->fts_info != FTS_DEFAULT) ||
+		if ((e->fts_info != FTS_F && e->fts_info != FTS_SL &&
+			    e->fts_info != FTS_DEFAULT) ||
 			(!module && !path_in_root(e->fts_path)))
 			continue;
 		r = send_module(in, dir, e->fts_path);
@@ -107,7 +109,8 @@ static int inspect_dir(struct inspection *in, const char *dir)
 static int inspect_operand(struct inspection *in, const char *file)
 {
 	static const unsigned char rpm[] = {0xed, 0xab, 0xee, 0xdb};
-	_cleanup_(closep) int fd = open(file, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	_cleanup_(closep) int fd =
+		open(file, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 	unsigned char head[16] = {0};
 	struct stat st;
 	ssize_t n;
@@ -126,7 +129,8 @@ static int inspect_operand(struct inspection *in, const char *file)
 	if (memcmp(head, "!<arch>\n", 8) == 0)
 		return inspect_deb(in, file);
 	if (!modname_is_module_file(file, strlen(file)))
-		return send_error(file, "not a package (neither rpm nor deb), and no module by its name");
+		return send_error(file,
+			"not a package (neither rpm nor deb), and no module by its name");
 	send_package(file, "", "module", 0);
 	return send_module(in, file, file);
 }
@@ -144,8 +148,9 @@ static int drop_privileges(void)
 		return 0;
 	caps[0].permitted = caps[0].effective = 1u << CAP_DAC_READ_SEARCH;
 	/* access() must not forget the one capability either */
-	if (prctl(PR_SET_SECUREBITS, SECBIT_NO_SETUID_FIXUP) < 0 || setgroups(0, NULL) < 0 ||
-		setresgid(NOBODY, NOBODY, NOBODY) < 0 || setresuid(NOBODY, NOBODY, NOBODY) < 0 ||
+	if (prctl(PR_SET_SECUREBITS, SECBIT_NO_SETUID_FIXUP) < 0 ||
+		setgroups(0, NULL) < 0 || setresgid(NOBODY, NOBODY, NOBODY) < 0 ||
+		setresuid(NOBODY, NOBODY, NOBODY) < 0 ||
 		syscall(SYS_capset, &head, caps) < 0)
 		return neg_errno();
 	return 0;
@@ -180,7 +185,8 @@ int main(int argc, char **argv)
 	if (r < 0)
 		return 1;
 	if (confine() < 0) {
-		fprintf(stderr, "inspect-package: privileges cannot be dropped: %s\n", strerror(errno));
+		fprintf(stderr, "inspect-package: privileges cannot be dropped: %s\n",
+			strerror(errno));
 		return 1;
 	}
 	for (int i = 3; i < argc && r == 0; i++)

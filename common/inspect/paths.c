@@ -25,7 +25,8 @@ static bool is_config(const char *path)
 
 bool is_wanted(const char *path)
 {
-	const char *rest = skip(path, "/usr/lib/modules/"), *file = strrchr(path, '/') + 1;
+	const char *rest = skip(path, "/usr/lib/modules/"),
+		   *file = strrchr(path, '/') + 1;
 
 	if (!rest)
 		rest = skip(path, "/lib/modules/");
@@ -34,8 +35,9 @@ bool is_wanted(const char *path)
 	rest = strchr(rest, '/');
 	if (!rest)
 		return false;
-	return modname_is_module_file(file, strlen(file)) || str_eq(rest, "/modules.order") ||
-	       str_eq(rest, "/modules.builtin") || str_eq(rest, "/modules.builtin.modinfo");
+	return modname_is_module_file(file, strlen(file)) ||
+	       str_eq(rest, "/modules.order") || str_eq(rest, "/modules.builtin") ||
+	       str_eq(rest, "/modules.builtin.modinfo");
 }
 
 bool member_path(const char *member, struct buf *ret)
@@ -58,16 +60,18 @@ bool member_path(const char *member, struct buf *ret)
 
 void script_calls(const char *text, struct buf *ret)
 {
-	static const char *const callers[] = {
-		"depmod", "weak-modules2", "weak-modules", "dkms", "dracut", "mkinitrd",
-		"update-initramfs", "kernel-install", "modprobe"};
-	static const char word[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-.";
+	static const char *const callers[] = {"depmod", "weak-modules2", "weak-modules",
+		"dkms", "dracut", "mkinitrd", "update-initramfs", "kernel-install",
+		"modprobe"};
+	static const char word[] =
+		"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-.";
 
 	for (size_t i = 0; i < ARRAY_SIZE(callers); i++) {
 		size_t n = strlen(callers[i]);
 
 		for (const char *p = text; (p = strstr(p, callers[i])); p += n) {
-			if ((p > text && strchr(word, p[-1])) || (p[n] && strchr(word, p[n])))
+			if ((p > text && strchr(word, p[-1])) ||
+				(p[n] && strchr(word, p[n])))
 				continue;
 			buf_printf(ret, "%s%s", ret->len ? ", " : "", callers[i]);
 			break;

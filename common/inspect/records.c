@@ -15,7 +15,9 @@ static void put(const void *data, size_t len)
 static void put_record(enum wire_type type, uint32_t flags, int64_t mtime, const char *a,
 	const char *b, const void *bytes, size_t len)
 {
-	struct wire w = {.type = type, .flags = flags, .mtime = mtime,
+	struct wire w = {.type = type,
+		.flags = flags,
+		.mtime = mtime,
 		.len = {(uint32_t)MIN(strlen(a), WIRE_NAME_MAX),
 			(uint32_t)MIN(strlen(b), WIRE_NAME_MAX), (uint32_t)len}};
 
@@ -68,8 +70,8 @@ int send_error(const char *file, const char *fmt, ...)
 	return -EBADMSG;
 }
 
-int send_file(struct inspection *in, const char *operand, const char *path, const void *data,
-	size_t len, int64_t mtime, uint32_t flags)
+int send_file(struct inspection *in, const char *operand, const char *path,
+	const void *data, size_t len, int64_t mtime, uint32_t flags)
 {
 	if (len > WIRE_BYTES_MAX)
 		return send_error(operand, "'%s' is larger than any module may be", path);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * librpm reads the header of a package and the database below the root; the payload is
- * libarchive's. Signatures are not this program's business: a packager looks at what he just
- * built. Nothing is locked or written.
+ * libarchive's. Signatures are not this program's business: a packager looks at what he
+ * just built. Nothing is locked or written.
  */
 
 #include "config.h"
@@ -42,7 +42,8 @@ static rpmts new_set(void)
 	rpmts ts = rpmtsCreate();
 
 	rpmlogSetCallback(keep_log, NULL);
-	rpmtsSetVSFlags(ts, RPMVSF_MASK_NOSIGNATURES | RPMVSF_MASK_NODIGESTS | RPMVSF_NOHDRCHK);
+	rpmtsSetVSFlags(
+		ts, RPMVSF_MASK_NOSIGNATURES | RPMVSF_MASK_NODIGESTS | RPMVSF_NOHDRCHK);
 	return ts;
 }
 
@@ -53,10 +54,14 @@ static void send_scripts(Header h)
 		rpmTagVal tag;
 		const char *name;
 	} scripts[] = {
-		{RPMTAG_PRETRANS, "%pretrans"}, {RPMTAG_PREIN, "%pre"}, {RPMTAG_POSTIN, "%post"},
-		{RPMTAG_PREUN, "%preun"}, {RPMTAG_POSTUN, "%postun"},
+		{RPMTAG_PRETRANS, "%pretrans"},
+		{RPMTAG_PREIN, "%pre"},
+		{RPMTAG_POSTIN, "%post"},
+		{RPMTAG_PREUN, "%preun"},
+		{RPMTAG_POSTUN, "%postun"},
 		{RPMTAG_POSTTRANS, "%posttrans"},
-		{RPMTAG_TRIGGERSCRIPTS, "%trigger"}, {RPMTAG_FILETRIGGERSCRIPTS, "%filetrigger"},
+		{RPMTAG_TRIGGERSCRIPTS, "%trigger"},
+		{RPMTAG_FILETRIGGERSCRIPTS, "%filetrigger"},
 		{RPMTAG_TRANSFILETRIGGERSCRIPTS, "%transfiletrigger"},
 	};
 
@@ -88,7 +93,8 @@ static bool is_beside(Header h)
 	if (!headerGet(h, RPMTAG_PROVIDENAME, &td, HEADERGET_MINMEM))
 		return false;
 	while (!found && (s = rpmtdNextString(&td)))
-		found = str_starts(s, "multiversion(") || str_starts(s, "installonlypkg(");
+		found = str_starts(s, "multiversion(") ||
+			str_starts(s, "installonlypkg(");
 	rpmtdFreeData(&td);
 	return found;
 }
@@ -114,7 +120,8 @@ static bool has_database(struct inspection *in, const char *place)
 /* The root's rpm may keep it elsewhere than this system's. */
 static void find_database(struct inspection *in)
 {
-	static const char *const usual[] = {"/usr/lib/sysimage/rpm", "/var/lib/rpm", "/usr/share/rpm"};
+	static const char *const usual[] = {
+		"/usr/lib/sysimage/rpm", "/var/lib/rpm", "/usr/share/rpm"};
 	_cleanup_(freep) char *configured = NULL;
 	const char *place = NULL;
 
@@ -145,7 +152,8 @@ static rpmts open_database(struct inspection *in)
 	rpmtsSetRootDir(ts, *in->root.path ? in->root.path : "/");
 	if (rpmtsOpenDB(ts, O_RDONLY) == 0)
 		return ts;
-	send_note("rpm's database in '%s%s' cannot be read: what an upgrade takes away is not known%s%s",
+	send_note("rpm's database in '%s%s' cannot be read: what an upgrade takes away "
+		  "is not known%s%s",
 		in->root.path, in->rpm_place, *last_log ? ": " : "", last_log);
 	return rpmtsFree(ts);
 }
@@ -189,7 +197,10 @@ static void send_match(rpmts ts, rpmDbiTagVal tag, const char *name, rpmds obsol
 	rpmdbFreeIterator(it);
 }
 
-/* An upgrade takes away the files of older packages of its name and of those it obsoletes. */
+/*
+ * An upgrade takes away the files of older packages of its name and of those it
+ * obsoletes.
+ */
 static void send_replaced(struct inspection *in, Header h, bool beside)
 {
 	rpmts ts = open_database(in);
@@ -222,7 +233,8 @@ int inspect_rpm(struct inspection *in, const char *file)
 	rpmtsFree(ts);
 	if ((rc != RPMRC_OK && rc != RPMRC_NOKEY && rc != RPMRC_NOTTRUSTED) || !h) {
 		headerFree(h);
-		return send_error(file, "damaged or cut short%s%s", *last_log ? ": " : "", last_log);
+		return send_error(file, "damaged or cut short%s%s", *last_log ? ": " : "",
+			last_log);
 	}
 	nevra = headerGetAsString(h, RPMTAG_NEVRA);
 	beside = is_beside(h);

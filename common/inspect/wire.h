@@ -3,10 +3,10 @@
 /*
  * wire.h: what the package inspector tells kmp-depmod, on its standard output.
  *
- * Records behind one another, the last one is WIRE_END: a header in the machine's own byte
- * order, then its three byte strings without NULs. Both ends come from one build; the reader
- * believes no length and no count all the same, since the other end has looked at strange
- * files.
+ * Records behind one another, the last one is WIRE_END: a header in the machine's own
+ * byte order, then its three byte strings without NULs. Both ends come from one build;
+ * the reader believes no length and no count all the same, since the other end has looked
+ * at strange files.
  */
 
 #include <stdint.h>
@@ -16,10 +16,12 @@ enum wire_type {
 	WIRE_PACKAGE, /* file, name-version, kind: what follows is in it */
 	WIRE_SCRIPT,  /* name, what it calls */
 	WIRE_FILE,    /* path within the root, "", bytes */
-	WIRE_LINK,    /* path within the root, what it leads to; WIRE_HARD: another path */
-	WIRE_OLD,     /* path within the root, name-version: goes with an installed package */
-	WIRE_NOTE,    /* text, for people */
-	WIRE_ERROR,   /* file, text: the operand cannot be used */
+	/* path within the root, what it leads to; WIRE_HARD: another path */
+	WIRE_LINK,
+	/* path within the root, name-version: goes with an installed package */
+	WIRE_OLD,
+	WIRE_NOTE,  /* text, for people */
+	WIRE_ERROR, /* file, text: the operand cannot be used */
 };
 
 enum wire_flags {

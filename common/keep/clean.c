@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * The manifest says what is ours, and an inode that is another one than in there is somebody
- * else's. A tree that is being removed has no stamp any more, so that a killed clean leaves none
- * that looks whole; the manifest goes last.
+ * The manifest says what is ours, and an inode that is another one than in there is
+ * somebody else's. A tree that is being removed has no stamp any more, so that a killed
+ * clean leaves none that looks whole; the manifest goes last.
  */
 
 #include <dirent.h>
@@ -16,7 +16,8 @@
 
 static int remove_tree(int dirfd, const char *name, int depth)
 {
-	int fd = openat(dirfd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC), r = 0;
+	int fd = openat(dirfd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC),
+	    r = 0;
 	DIR *d = fd < 0 ? NULL : fdopendir(fd);
 	const struct dirent *e;
 
@@ -54,8 +55,8 @@ static bool has_sign(int fd)
 
 int keep_clean_new(struct keep *k)
 {
-	_cleanup_(closep) int fd =
-		openat(k->modules_fd, NEW_DIR, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	_cleanup_(closep) int fd = openat(
+		k->modules_fd, NEW_DIR, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	struct stat st;
 	int r = fd < 0 || fstat(fd, &st) < 0 ? neg_errno() : 0;
 
@@ -137,7 +138,10 @@ static int drop_dir(struct keep *k, const char *path, bool name_what_is_left)
 	return 0;
 }
 
-/* Children stand behind their parents: from the end. What is left is named where it lies, once. */
+/*
+ * Children stand behind their parents: from the end. What is left is named where it lies,
+ * once.
+ */
 static int drop_dirs(struct keep *k)
 {
 	const struct manifest *m = &k->manifest;
@@ -153,8 +157,8 @@ static int drop_dirs(struct keep *k)
 		size_t len = slash ? (size_t)(slash - m->dirs[d].path) : 0;
 
 		path.len = 0;
-		buf_printf(&path, "lib/modules/%s%s%s", k->stamp.kver, *m->dirs[d].path ? "/" : "",
-			m->dirs[d].path);
+		buf_printf(&path, "lib/modules/%s%s%s", k->stamp.kver,
+			*m->dirs[d].path ? "/" : "", m->dirs[d].path);
 		if (path.err)
 			return path.err;
 		r = drop_dir(k, path.data, !left[d]);
@@ -198,8 +202,8 @@ static int drop_tree(struct keep *k)
 
 static int drop_frame(struct keep *k)
 {
-	static const char *const files[] = {"usr", "facts", "marks", "state", "marks.new", "state.new",
-		"files.new", "stamp.new", "files", "stamp", KEPT_STAMP_OLD};
+	static const char *const files[] = {"usr", "facts", "marks", "state", "marks.new",
+		"state.new", "files.new", "stamp.new", "files", "stamp", KEPT_STAMP_OLD};
 	size_t before = k->strange.len;
 
 	for (size_t i = 0; i < ARRAY_SIZE(files); i++)
@@ -223,7 +227,8 @@ static int drop_whole(struct keep *k)
 {
 	int r = 0;
 
-	if (renameat(k->kept_fd, "stamp", k->kept_fd, KEPT_STAMP_OLD) < 0 && errno != ENOENT)
+	if (renameat(k->kept_fd, "stamp", k->kept_fd, KEPT_STAMP_OLD) < 0 &&
+		errno != ENOENT)
 		r = neg_errno();
 	if (r == 0)
 		r = drop_tree(k);
@@ -231,8 +236,8 @@ static int drop_whole(struct keep *k)
 }
 
 /*
- * Without its manifest all of it is removed already; with one that is torn nobody can have added anything
- * to it since.
+ * Without its manifest all of it is removed already; with one that is torn nobody can
+ * have added anything to it since.
  */
 int keep_drop(struct keep *k)
 {
@@ -258,8 +263,8 @@ static bool is_index(const char *name)
 }
 
 /*
- * Where only our own indexes are left they go, and the directory. What else there is is strange in
- * one that restore made.
+ * Where only our own indexes are left they go, and the directory. What else there is is
+ * strange in one that restore made.
  */
 static int remove_dir(struct keep *k, const char *dir, bool made, bool *ret_gone)
 {
@@ -271,10 +276,13 @@ static int remove_dir(struct keep *k, const char *dir, bool made, bool *ret_gone
 	*ret_gone = fd == -ENOENT;
 	if (!d) {
 		closep(&fd);
-		return fd == -ENOENT || fd == -ELOOP || fd == -ENOTDIR ? 0 : fd < 0 ? fd : -ENOMEM;
+		return fd == -ENOENT || fd == -ELOOP || fd == -ENOTDIR ? 0
+		       : fd < 0                                        ? fd
+								       : -ENOMEM;
 	}
 	while ((e = readdir(d)))
-		if (!str_eq(e->d_name, ".") && !str_eq(e->d_name, "..") && !is_index(e->d_name)) {
+		if (!str_eq(e->d_name, ".") && !str_eq(e->d_name, "..") &&
+			!is_index(e->d_name)) {
 			if (made)
 				keep_strange(k, "/%s/%s", dir, e->d_name);
 			strange = true;
@@ -322,5 +330,6 @@ int keep_clean(struct keep *k, char **ret_needs_index)
 	/* only then is it known what restore put back */
 	if (r == 0 && *k->stamp.kver)
 		r = clean_restored(k, ret_needs_index);
-	return r < 0 ? keep_fail(k, r, "/%s/%s", k->modules, k->stamp.kver) : keep_drop(k);
+	return r < 0 ? keep_fail(k, r, "/%s/%s", k->modules, k->stamp.kver)
+		     : keep_drop(k);
 }

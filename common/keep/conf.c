@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * The first kmp-depmod.conf in the order of the directories, then the drop-ins of all of them
- * by name; of two with one name the first masks the other, and a link to /dev/null, or an
- * empty file, both. The last word counts. It is systemd's way, and that of depmod.d.
+ * The first kmp-depmod.conf in the order of the directories, then the drop-ins of all of
+ * them by name; of two with one name the first masks the other, and a link to /dev/null,
+ * or an empty file, both. The last word counts. It is systemd's way, and that of
+ * depmod.d.
  */
 
 #include <ctype.h>
@@ -22,7 +23,8 @@ struct reading {
 	void *arg;
 };
 
-static void tell(const struct reading *r, const char *path, unsigned line, const char *what)
+static void tell(
+	const struct reading *r, const char *path, unsigned line, const char *what)
 {
 	if (r->bad)
 		r->bad(r->arg, path, line, what);
@@ -43,8 +45,9 @@ static char *strip(char *s)
 
 static const char *set_keep(struct conf *c, const char *value)
 {
-	static const char *const modes[] = {
-		[KEEP_NO] = "no", [KEEP_RESTORE] = "restore", [KEEP_REDIRECT] = "redirect"};
+	static const char *const modes[] = {[KEEP_NO] = "no",
+		[KEEP_RESTORE] = "restore",
+		[KEEP_REDIRECT] = "redirect"};
 
 	for (unsigned i = 0; i < ARRAY_SIZE(modes); i++)
 		if (str_eq(value, modes[i])) {
@@ -127,7 +130,8 @@ static int list_names(const struct root *root, const char *dir, struct buf *name
 	while (!names->err && (e = readdir(d))) {
 		char **name;
 
-		if (e->d_name[0] == '.' || !str_ends(e->d_name, strlen(e->d_name), ".conf"))
+		if (e->d_name[0] == '.' ||
+			!str_ends(e->d_name, strlen(e->d_name), ".conf"))
 			continue;
 		name = vec_push(names, char *);
 		if (name && !(*name = strdup(e->d_name)))

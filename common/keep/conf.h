@@ -17,11 +17,13 @@ struct conf {
 	bool forget; /* remember nothing, where no store is named */
 };
 
-/* Told of each line that is not understood, and of a file that cannot be read (line 0). */
+/*
+ * Told of each line that is not understood, and of a file that cannot be read (line 0).
+ */
 typedef void (*conf_bad_fn)(void *arg, const char *path, unsigned line, const char *what);
 
 /*
- * Read kmp-depmod.conf and its drop-ins below the root. What is not set, or not understood,
- * has its default. bad may be NULL. 0 or -ENOMEM.
+ * Read kmp-depmod.conf and its drop-ins below the root. What is not set, or not
+ * understood, has its default. bad may be NULL. 0 or -ENOMEM.
  */
 int conf_read(const struct root *root, struct conf *ret, conf_bad_fn bad, void *arg);

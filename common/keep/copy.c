@@ -279,8 +279,7 @@ static int read_entries(
 		if (n == 0 || (n < 0 && errno == ENOENT && *at->path))
 			return 0;
 		if (n < 0)
-			return copy_failed(
-				c, &c->cannot_read, neg_errno(), at->path, "");
+			return copy_failed(c, &c->cannot_read, neg_errno(), at->path, "");
 		for (long o = 0; o < n;) {
 			const struct dirent64 *e = (const void *)(c->entries + o);
 			int r = read_entry(c, at, fd, e->d_name, subs, row);
@@ -504,7 +503,9 @@ static void settle_place(struct copying *c, const struct place *at)
 		refresh_pause();
 }
 
-/* What this does not come to, refresh_finish() does; all of it without a second thread. */
+/*
+ * What this does not come to, refresh_finish() does; all of it without a second thread.
+ */
 static void settle_places(struct copying *c)
 {
 	if (!c->writing || !refresh_any(c->refresh))

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Only the kernel's own modules count: what was added to them, an upgrade may well replace. A stat
- * of each tells most; where package managers wrote the same bytes again these are compared, by
- * several threads, up to the first difference.
+ * Only the kernel's own modules count: what was added to them, an upgrade may well
+ * replace. A stat of each tells most; where package managers wrote the same bytes again
+ * these are compared, by several threads, up to the first difference.
  */
 
 #include <dirent.h>
@@ -49,8 +49,8 @@ static int open_kept(const struct keep *k, const struct pair *p, int flags)
 {
 	_cleanup_(buf_done) struct buf path = {0};
 
-	buf_printf(&path, "lib/modules/%s/%s/%s", k->stamp.kver, k->manifest.dirs[p->d].path,
-		k->manifest.files[p->f].name);
+	buf_printf(&path, "lib/modules/%s/%s/%s", k->stamp.kver,
+		k->manifest.dirs[p->d].path, k->manifest.files[p->f].name);
 	return path.err ? path.err : fs_open_plain(k->kept_fd, path.data, flags);
 }
 
@@ -59,7 +59,8 @@ static int compare(const struct keep *k, const struct pair *p, char *block)
 	_cleanup_(buf_done) struct buf live = {0};
 	_cleanup_(closep) int a = -1, b = -1;
 
-	buf_printf(&live, "%s/%s/%s", k->dir, k->manifest.dirs[p->d].path, k->manifest.files[p->f].name);
+	buf_printf(&live, "%s/%s/%s", k->dir, k->manifest.dirs[p->d].path,
+		k->manifest.files[p->f].name);
 	if (live.err)
 		return live.err;
 	a = root_openat(k->root, live.data, O_RDONLY | O_NONBLOCK, 0);
@@ -78,7 +79,8 @@ static void compare_worker(void *arg, unsigned i)
 	(void)i;
 	if (!block)
 		c->err = -ENOMEM;
-	while (block && !c->differs && !c->err && (at = atomic_fetch_add(&c->next, 1)) < c->n) {
+	while (block && !c->differs && !c->err &&
+		(at = atomic_fetch_add(&c->next, 1)) < c->n) {
 		int r = compare(c->k, &c->pairs[at], block);
 
 		if (r < 0)
@@ -93,7 +95,8 @@ struct judging {
 	bool there, gone, differs;
 };
 
-static int judge_file(struct keep *k, struct judging *j, int fd, dev_t dev, const struct pair *p)
+static int judge_file(
+	struct keep *k, struct judging *j, int fd, dev_t dev, const struct pair *p)
 {
 	const struct kept_file *file = &k->manifest.files[p->f];
 	struct stat st, kept;
@@ -117,7 +120,8 @@ static int judge_file(struct keep *k, struct judging *j, int fd, dev_t dev, cons
 	if (fd_kept < 0 && !fs_err_is_files_own(fd_kept))
 		return fd_kept;
 	/* one that is not what was kept, or is not there, says nothing of it */
-	if (fd_kept < 0 || fstat(fd_kept, &kept) < 0 || kept.st_size != st.st_size || kept.st_ino != file->ino)
+	if (fd_kept < 0 || fstat(fd_kept, &kept) < 0 || kept.st_size != st.st_size ||
+		kept.st_ino != file->ino)
 		j->differs = true;
 	else
 		buf_add(&j->pairs, p, sizeof(*p));
@@ -138,7 +142,8 @@ static int look_at_all(struct keep *k, struct judging *j)
 		fd = live_open(k, k->dir, m->dirs[d].path);
 		if (fd < 0 && !fs_err_is_files_own(fd))
 			return fd;
-		for (uint32_t f = m->dirs[d].first; r == 0 && f < m->dirs[d + 1].first; f++) {
+		for (uint32_t f = m->dirs[d].first; r == 0 && f < m->dirs[d + 1].first;
+			f++) {
 			r = judge_file(k, j, fd, dev, &(struct pair){d, f});
 			if (j->differs || (j->there && j->gone))
 				return r;
@@ -158,12 +163,14 @@ static int compare_inodes(const void *a, const void *b)
 
 static bool is_ours(const struct buf *ours, const struct stat *st)
 {
-	return ours->len && bsearch(&(uint64_t){st->st_ino}, ours->data, vec_len(ours, uint64_t),
-				    sizeof(uint64_t), compare_inodes);
+	return ours->len &&
+	       bsearch(&(uint64_t){st->st_ino}, ours->data, vec_len(ours, uint64_t),
+		       sizeof(uint64_t), compare_inodes);
 }
 
 /* 1: a module that restore did not put there is in or below this directory. */
-static int find_module(const struct keep *k, const char *below, const struct buf *ours, int depth)
+static int find_module(
+	const struct keep *k, const char *below, const struct buf *ours, int depth)
 {
 	int fd = live_open(k, k->dir, below), r = 0;
 	DIR *d = fd < 0 ? NULL : fdopendir(fd);
@@ -177,7 +184,8 @@ static int find_module(const struct keep *k, const char *below, const struct buf
 		_cleanup_(buf_done) struct buf sub = {0};
 		struct stat st;
 
-		if (e->d_name[0] == '.' || fstatat(fd, e->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		if (e->d_name[0] == '.' ||
+			fstatat(fd, e->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0)
 			continue;
 		buf_printf(&sub, "%s/%s", below, e->d_name);
 		if (S_ISDIR(st.st_mode) && depth < 40)
@@ -189,7 +197,9 @@ static int find_module(const struct keep *k, const char *below, const struct buf
 	return r;
 }
 
-/* Another build may have none of the kept names: they end as its modules are compressed. */
+/*
+ * Another build may have none of the kept names: they end as its modules are compressed.
+ */
 static int find_others(const struct keep *k, struct judging *j)
 {
 	const struct manifest *m = &k->manifest;
@@ -200,10 +210,12 @@ static int find_others(const struct keep *k, struct judging *j)
 		const struct kept_file *file = &m->files[f];
 
 		if (k->marks[m->n_dirs + f] == 'L')
-			buf_add(&ours, kept_is_copy(file) ? &file->src_ino : &file->ino, sizeof(uint64_t));
+			buf_add(&ours, kept_is_copy(file) ? &file->src_ino : &file->ino,
+				sizeof(uint64_t));
 	}
 	if (ours.len)
-		qsort(ours.data, vec_len(&ours, uint64_t), sizeof(uint64_t), compare_inodes);
+		qsort(ours.data, vec_len(&ours, uint64_t), sizeof(uint64_t),
+			compare_inodes);
 	r = ours.err ? ours.err : find_module(k, "kernel", &ours, 0);
 	j->there |= r > 0;
 	return MIN(r, 0);
@@ -227,7 +239,9 @@ static int judge(struct keep *k, struct judging *j, enum keep_case *ret)
 	}
 	if (c.err)
 		return c.err;
-	*ret = j->differs || (j->there && j->gone) ? KEEP_REPLACED : j->gone ? KEEP_GONE : KEEP_SAME;
+	*ret = j->differs || (j->there && j->gone) ? KEEP_REPLACED
+	       : j->gone                           ? KEEP_GONE
+						   : KEEP_SAME;
 	return 0;
 }
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * The kept tree is found by its name and known by its stamp. With other boot ids it is judged
- * anew, and with another build id it goes: so that it is whole, and what restore put back, has to
- * survive a power loss.
+ * The kept tree is found by its name and known by its stamp. With other boot ids it is
+ * judged anew, and with another build id it goes: so that it is whole, and what restore
+ * put back, has to survive a power loss.
  */
 
 #include <dirent.h>
@@ -59,7 +59,8 @@ int keep_read_file(const struct keep *k, const char *name, struct buf *to)
 
 	if (fd < 0 || fstat(fd, &st) < 0)
 		return neg_errno();
-	return S_ISREG(st.st_mode) && fs_is_own(&st) ? fs_read_all(fd, SMALL_FILE_MAX, to) : -EPERM;
+	return S_ISREG(st.st_mode) && fs_is_own(&st) ? fs_read_all(fd, SMALL_FILE_MAX, to)
+						     : -EPERM;
 }
 
 int keep_write_file(int dirfd, const char *name, const void *data, size_t len, bool sync)
@@ -71,7 +72,8 @@ int keep_write_file(int dirfd, const char *name, const void *data, size_t len, b
 	if (temp.err)
 		return temp.err;
 	unlinkat(dirfd, temp.data, 0);
-	fd = openat(dirfd, temp.data, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644);
+	fd = openat(dirfd, temp.data,
+		O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644);
 	if (fd < 0)
 		return neg_errno();
 	r = fs_write_all(fd, data, len);
@@ -91,7 +93,8 @@ int keep_open_kept(const struct keep *k, const char *below)
 	_cleanup_(buf_done) struct buf path = {0};
 
 	buf_printf(&path, "lib/modules/%s%s%s", k->stamp.kver, *below ? "/" : "", below);
-	return path.err ? path.err : fs_open_plain(k->kept_fd, path.data, O_RDONLY | O_DIRECTORY);
+	return path.err ? path.err
+			: fs_open_plain(k->kept_fd, path.data, O_RDONLY | O_DIRECTORY);
 }
 
 /* --- the stamp --- */
@@ -117,8 +120,8 @@ static void stamp_line(void *arg, const char *key, const char *value)
 		copy_word(s->cause, sizeof(s->cause), value);
 }
 
-static void for_lines(char *text, void (*take)(void *arg, const char *key, const char *value),
-	void *arg)
+static void for_lines(char *text,
+	void (*take)(void *arg, const char *key, const char *value), void *arg)
 {
 	for (char *line = text, *next; line; line = next) {
 		char *equals;
@@ -134,7 +137,9 @@ static void for_lines(char *text, void (*take)(void *arg, const char *key, const
 	}
 }
 
-/* Without a build it is no kernel's: a tree that was never finished, or is being removed. */
+/*
+ * Without a build it is no kernel's: a tree that was never finished, or is being removed.
+ */
 static int read_stamp(struct keep *k)
 {
 	_cleanup_(buf_done) struct buf text = {0};
@@ -181,7 +186,10 @@ static void state_line(void *arg, const char *key, const char *value)
 			k->state = i;
 }
 
-/* Without one nothing was judged since a save; one that a power loss cut may have said so. */
+/*
+ * Without one nothing was judged since a save; one that a power loss cut may have said
+ * so.
+ */
 static int read_state(struct keep *k)
 {
 	_cleanup_(buf_done) struct buf text = {0};
@@ -208,7 +216,10 @@ static bool has_entry(const struct root *root, const char *dir, const char *name
 	return fd >= 0;
 }
 
-/* Where /lib and /usr/lib are two directories: the one with a kept tree, then that of the kernel. */
+/*
+ * Where /lib and /usr/lib are two directories: the one with a kept tree, then that of the
+ * kernel.
+ */
 static int choose_modules(struct keep *k)
 {
 	const char *const names[] = {KEPT_DIR, k->running->kver, "."};
@@ -216,7 +227,8 @@ static int choose_modules(struct keep *k)
 	for (size_t n = 0; n < ARRAY_SIZE(names); n++)
 		for (size_t i = 0; i < ARRAY_SIZE(modules_dirs); i++)
 			if (has_entry(k->root, modules_dirs[i], names[n]))
-				return root_realpath(k->root, modules_dirs[i], &k->modules);
+				return root_realpath(
+					k->root, modules_dirs[i], &k->modules);
 	return -ENOENT;
 }
 
@@ -262,7 +274,8 @@ static int find_kept(struct keep *k)
 	k->foreign = true;
 	if (!S_ISDIR(st.st_mode) || !fs_is_own(&st))
 		return 0;
-	k->kept_fd = openat(k->modules_fd, KEPT_DIR, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	k->kept_fd = openat(
+		k->modules_fd, KEPT_DIR, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (k->kept_fd < 0)
 		return neg_errno();
 	r = read_stamp(k);
@@ -279,7 +292,10 @@ int keep_open(const struct root *root, const struct running *running, struct kee
 {
 	int r;
 
-	*ret = (struct keep){.root = root, .running = running, .modules_fd = -1, .kept_fd = -1,
+	*ret = (struct keep){.root = root,
+		.running = running,
+		.modules_fd = -1,
+		.kept_fd = -1,
 		.store_dir = -1};
 	r = choose_modules(ret);
 	if (r < 0)
@@ -337,7 +353,8 @@ char *keep_path(const struct keep *k)
 
 bool keep_is_current(const struct keep *k)
 {
-	return k->kept_fd >= 0 && !k->foreign && str_eq(k->stamp.build_id, k->running->build_id) &&
+	return k->kept_fd >= 0 && !k->foreign &&
+	       str_eq(k->stamp.build_id, k->running->build_id) &&
 	       str_eq(k->stamp.kver, k->running->kver);
 }
 
@@ -385,8 +402,9 @@ int keep_load_whole(struct keep *k)
 {
 	int r = keep_load(k);
 
-	return r <= 0 ? r :
-		keep_fail(k, r == KEEP_TORN ? -EBADMSG : -ENOENT, "/%s/" KEPT_DIR "/files", k->modules);
+	return r <= 0 ? r
+		      : keep_fail(k, r == KEEP_TORN ? -EBADMSG : -ENOENT,
+				"/%s/" KEPT_DIR "/files", k->modules);
 }
 
 int keep_write_marks(struct keep *k)
@@ -408,7 +426,8 @@ int keep_write_manifest(struct keep *k)
 		for (uint32_t f = m->dirs[d].first; f < m->dirs[d + 1].first; f++)
 			manifest_add_file(&text, &m->files[f]);
 	}
-	r = text.err ? text.err : keep_write_file(k->kept_fd, "files", text.data, text.len, k->sync);
+	r = text.err ? text.err
+		     : keep_write_file(k->kept_fd, "files", text.data, text.len, k->sync);
 	return r < 0 ? keep_fail(k, r, "/%s/" KEPT_DIR "/files", k->modules) : 0;
 }
 
@@ -419,6 +438,7 @@ int keep_write_state(struct keep *k)
 
 	buf_printf(&text, "CASE=%s\nPENDING=%d\n", case_names[k->state], k->pending);
 	/* not flushed: see read_state() */
-	r = text.err ? text.err : keep_write_file(k->kept_fd, "state", text.data, text.len, false);
+	r = text.err ? text.err
+		     : keep_write_file(k->kept_fd, "state", text.data, text.len, false);
 	return r < 0 ? keep_fail(k, r, "/%s/" KEPT_DIR "/state", k->modules) : 0;
 }

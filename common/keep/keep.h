@@ -15,8 +15,8 @@
  *                            has put it back, 'R' its removal was asked for, '.' neither
  *       state                what restore found; lines of KEY=VALUE
  *
- * The caller holds the engine's lock. Nothing is logged here: a failed call leaves its reason in
- * keep.why, for one line.
+ * The caller holds the engine's lock. Nothing is logged here: a failed call leaves its
+ * reason in keep.why, for one line.
  */
 
 #include "engine/kernels.h"
@@ -51,35 +51,42 @@ struct keep {
 	const struct running *running;
 	char *modules; /* the real path of MODULES below the root */
 	int modules_fd;
-	char *dir;     /* MODULES/KVER, or where that leads to if it is a link */
-	int kept_fd;   /* of .kmp-kept; -1: there is none */
-	bool foreign;  /* there is one, but it is not ours */
+	char *dir;    /* MODULES/KVER, or where that leads to if it is a link */
+	int kept_fd;  /* of .kmp-kept; -1: there is none */
+	bool foreign; /* there is one, but it is not ours */
 	struct keep_stamp stamp;
 	enum keep_case state; /* what the last restore found */
 	bool pending;         /* there was a save since then */
 	/* read by keep_load(): */
 	bool loaded;
 	struct manifest manifest;
-	char *marks; /* of directories, then of files */
-	int store_dir;        /* borrowed; -1: no store */
+	char *marks;            /* of directories, then of files */
+	int store_dir;          /* borrowed; -1: no store */
 	const char *store_root; /* how its names begin, see store_name(); borrowed */
 	bool sync;
-	struct buf why;     /* text */
-	struct buf strange; /* char *, owned: paths of somebody else's files that were met */
+	struct buf why; /* text */
+	/* char *, owned: paths of somebody else's files that were met */
+	struct buf strange;
 };
 
 /* Find out where everything is. 0 or -errno. Release with keep_done() in each case. */
 int keep_open(const struct root *root, const struct running *running, struct keep *ret);
 void keep_done(struct keep *k);
-/* The same once more, after what is kept has changed. Borrowed members stay. 0 or -errno. */
+/*
+ * The same once more, after what is kept has changed. Borrowed members stay. 0 or -errno.
+ */
 int keep_reopen(struct keep *k);
 /* The path to give to modprobe -d; absolute within the root. The caller frees it. */
 char *keep_path(const struct keep *k);
 /* Is there a kept tree, of the running kernel? */
 bool keep_is_current(const struct keep *k);
 enum {
-	KEEP_UNFINISHED = 1, /* there is no manifest: it was never finished, or is removed already, or no kernel's */
-	KEEP_TORN,           /* a power loss came before the manifest was on the disk */
+	/*
+	 * there is no manifest: it was never finished, or is removed already, or no
+	 * kernel's
+	 */
+	KEEP_UNFINISHED = 1,
+	KEEP_TORN, /* a power loss came before the manifest was on the disk */
 };
 
 /* Read manifest and marks. 0, one of the above, or -errno. */
@@ -95,8 +102,8 @@ int keep_write_state(struct keep *k);
 int keep_fail(struct keep *k, int err, const char *fmt, ...) _printf_(3, 4);
 void keep_strange(struct keep *k, const char *fmt, ...) _printf_(2, 3);
 /*
- * Read or write a small file of the kept tree. keep_write_file() replaces it as a whole. One that
- * others could have written is not read: -EPERM.
+ * Read or write a small file of the kept tree. keep_write_file() replaces it as a whole.
+ * One that others could have written is not read: -EPERM.
  */
 int keep_read_file(const struct keep *k, const char *name, struct buf *to);
 int keep_write_file(int dirfd, const char *name, const void *data, size_t len, bool sync);
@@ -115,13 +122,17 @@ enum {
 };
 
 struct keep_request {
-	const struct changeset *touched; /* paths about to be replaced or removed; NULL: any */
+	/* paths about to be replaced or removed; NULL: any */
+	const struct changeset *touched;
 	const struct changeset *removed; /* those whose removal was asked for; or NULL */
 	const char *cause;
 	const char *system; /* see loaded_compare() */
 };
 
-/* Is one of the paths in the running kernel's directory, or what a link in there leads to? */
+/*
+ * Is one of the paths in the running kernel's directory, or what a link in there leads
+ * to?
+ */
 bool keep_is_touched(struct keep *k, const struct changeset *touched);
 /* Keep the running kernel's modules. 0 (done), one of the above, or -errno. */
 int keep_save(struct keep *k, const struct keep_request *request);
@@ -146,9 +157,9 @@ int keep_restore(struct keep *k, struct keep_restored *ret);
 /* --- clean --- */
 
 /*
- * Remove the kept tree and what restore put back from it, but nothing else; whatever else is met
- * is noted as strange. *ret_needs_index: the kernel whose directory was changed and is still
- * there (owned), or NULL. 0 or -errno.
+ * Remove the kept tree and what restore put back from it, but nothing else; whatever else
+ * is met is noted as strange. *ret_needs_index: the kernel whose directory was changed
+ * and is still there (owned), or NULL. 0 or -errno.
  */
 int keep_clean(struct keep *k, char **ret_needs_index);
 /* The same for the kept tree alone. */

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * A hard link cannot lead to another file system or btrfs subvolume, a file can have too many
- * of them, and some file systems have none. A reflink costs no space either; a plain copy
- * does, and is the last way.
+ * A hard link cannot lead to another file system or btrfs subvolume, a file can have too
+ * many of them, and some file systems have none. A reflink costs no space either; a plain
+ * copy does, and is the last way.
  */
 
 #include <fcntl.h>
@@ -30,8 +30,10 @@ static int hard_link(const struct link_source *s, int dstdir, const char *dst)
 	_cleanup_(closep) int fd = -1;
 
 	if (!s->follow || s->root->host)
-		return linkat(s->dirfd, s->name, dstdir, dst, s->follow ? AT_SYMLINK_FOLLOW : 0) < 0 ?
-			       neg_errno() : 0;
+		return linkat(s->dirfd, s->name, dstdir, dst,
+			       s->follow ? AT_SYMLINK_FOLLOW : 0) < 0
+			       ? neg_errno()
+			       : 0;
 	fd = open_source(s, O_PATH);
 	if (fd < 0)
 		return fd;
@@ -61,7 +63,9 @@ static int copy_data(int from, int to)
 	}
 }
 
-/* Where an attribute cannot be set, a label say, a copy without it is better than none. */
+/*
+ * Where an attribute cannot be set, a label say, a copy without it is better than none.
+ */
 static int copy_xattrs(int from, int to)
 {
 	_cleanup_(freep) char *names = NULL;
@@ -75,15 +79,20 @@ static int copy_xattrs(int from, int to)
 		return -ENOMEM;
 	value = names + XATTRS_MAX;
 	len = flistxattr(from, names, XATTRS_MAX);
-	for (char *name = names; len > 0 && name < names + len; name += strlen(name) + 1) {
+	for (char *name = names; len > 0 && name < names + len;
+		name += strlen(name) + 1) {
 		n = fgetxattr(from, name, value, XATTRS_MAX);
-		if (n >= 0 && fsetxattr(to, name, value, (size_t)n, 0) < 0 && errno == ENOSPC)
+		if (n >= 0 && fsetxattr(to, name, value, (size_t)n, 0) < 0 &&
+			errno == ENOSPC)
 			return neg_errno();
 	}
 	return 0;
 }
 
-/* What the new file has already is not set again: each change is one for the file system's journal. */
+/*
+ * What the new file has already is not set again: each change is one for the file
+ * system's journal.
+ */
 static int copy_attributes(int from, const struct stat *st, int to, ino_t *ret_ino)
 {
 	struct stat made;
@@ -96,11 +105,14 @@ static int copy_attributes(int from, const struct stat *st, int to, ino_t *ret_i
 	if (ret_ino)
 		*ret_ino = made.st_ino;
 	if ((made.st_uid != st->st_uid || made.st_gid != st->st_gid) &&
-		fchown(to, st->st_uid, st->st_gid) < 0 && errno != EPERM && errno != EINVAL)
+		fchown(to, st->st_uid, st->st_gid) < 0 && errno != EPERM &&
+		errno != EINVAL)
 		return neg_errno();
 	if (made.st_mode != st->st_mode && fchmod(to, st->st_mode & 07777) < 0)
 		return neg_errno();
-	return futimens(to, (struct timespec[2]){st->st_atim, st->st_mtim}) < 0 ? neg_errno() : 0;
+	return futimens(to, (struct timespec[2]){st->st_atim, st->st_mtim}) < 0
+		       ? neg_errno()
+		       : 0;
 }
 
 static int copy(const struct link_source *s, int dstdir, const char *dst, ino_t *ret_ino)

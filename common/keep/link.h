@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #pragma once
-/* link.h: a second name for a file, or where that cannot be, a copy that shares its blocks. */
+/*
+ * link.h: a second name for a file, or where that cannot be, a copy that shares its
+ * blocks.
+ */
 
 #include "base/fs.h"
 
@@ -19,11 +22,13 @@ static inline bool link_is_refused(int err)
 }
 
 enum {
-	LINK_COPIED = 1, /* no hard link could be made, but a copy with the same attributes */
+	/* no hard link could be made, but a copy with the same attributes */
+	LINK_COPIED = 1,
 };
 
 /*
- * Make dst in dstdir. Returns 0, LINK_COPIED (then *ret_ino, unless NULL, is the copy's inode),
+ * Make dst in dstdir. Returns 0, LINK_COPIED (then *ret_ino, unless NULL, is the copy's
+ * inode),
  * -EEXIST if there is such a file, or another errno; then nothing was made.
  */
 int link_file(const struct link_source *src, int dstdir, const char *dst, ino_t *ret_ino);

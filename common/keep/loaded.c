@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * A note is 36 bytes that no other build has: where a file is does not have to be known to find
- * it there. Three modules are enough to tell another build from one module that somebody replaced.
+ * A note is 36 bytes that no other build has: where a file is does not have to be known
+ * to find it there. Three modules are enough to tell another build from one module that
+ * somebody replaced.
  */
 
 #include <dirent.h>
@@ -40,7 +41,10 @@ static bool is_module_called(const char *path, size_t len, const char *name)
 	return str_eq(is, name);
 }
 
-/* The file of one of the kernel's own modules, as modules.dep has it; or NULL. To be freed. */
+/*
+ * The file of one of the kernel's own modules, as modules.dep has it; or NULL. To be
+ * freed.
+ */
 static char *find_file(const struct comparing *c, const char *name)
 {
 	for (const char *line = c->dep.data; line && *line; line = strchr(line, '\n')) {
@@ -48,13 +52,15 @@ static char *find_file(const struct comparing *c, const char *name)
 
 		line += *line == '\n';
 		len = strcspn(line, ":\n");
-		if (line[len] == ':' && str_starts(line, "kernel/") && is_module_called(line, len, name))
+		if (line[len] == ':' && str_starts(line, "kernel/") &&
+			is_module_called(line, len, name))
 			return strndup(line, len);
 	}
 	return NULL;
 }
 
-static enum loaded compare(const struct comparing *c, const char *name, const struct buf *note)
+static enum loaded compare(
+	const struct comparing *c, const char *name, const struct buf *note)
 {
 	_cleanup_(buf_done) struct buf path = {0}, data = {0};
 	_cleanup_(freep) char *file = find_file(c, name);

@@ -3,7 +3,10 @@
 
 #include "keep/manifest.h"
 
-/* Thousands are written while a package manager waits: printf() would take a tenth of it all. */
+/*
+ * Thousands are written while a package manager waits: printf() would take a tenth of it
+ * all.
+ */
 static void add_number(struct buf *text, uint64_t n)
 {
 	char digits[20], *first = digits + sizeof(digits);
@@ -15,8 +18,8 @@ static void add_number(struct buf *text, uint64_t n)
 	buf_char(text, ' ');
 }
 
-static void add(struct buf *text, char kind, uint64_t ino, uint64_t src_ino, int64_t ctime,
-	const char *name)
+static void add(struct buf *text, char kind, uint64_t ino, uint64_t src_ino,
+	int64_t ctime, const char *name)
 {
 	buf_char(text, kind);
 	buf_char(text, ' ');
@@ -52,7 +55,8 @@ static bool is_path(const char *s)
 	for (;;) {
 		size_t n = strcspn(s, "/");
 
-		if (n == 0 || (n == 1 && s[0] == '.') || (n == 2 && s[0] == '.' && s[1] == '.'))
+		if (n == 0 || (n == 1 && s[0] == '.') ||
+			(n == 2 && s[0] == '.' && s[1] == '.'))
 			return false;
 		s += n;
 		if (!*s++)
@@ -92,9 +96,11 @@ static int take(const char *line, struct buf *dirs, struct buf *files)
 
 		if (!d)
 			return -ENOMEM;
-		*d = (struct kept_dir){.path = s,
-			.first = (uint32_t)vec_len(files, struct kept_file)};
-		return is_path(s) && !*s == (vec_len(dirs, struct kept_dir) == 1) ? 0 : -EBADMSG;
+		*d = (struct kept_dir){
+			.path = s, .first = (uint32_t)vec_len(files, struct kept_file)};
+		return is_path(s) && !*s == (vec_len(dirs, struct kept_dir) == 1)
+			       ? 0
+			       : -EBADMSG;
 	}
 	if (!strchr("fcsFC", f.kind) || !dirs->len || !is_name(s))
 		return -EBADMSG;

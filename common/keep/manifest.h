@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #pragma once
 /*
- * manifest.h: what a kept tree consists of, as it was made. Whatever else is found in it is
- * somebody else's.
+ * manifest.h: what a kept tree consists of, as it was made. Whatever else is found in it
+ * is somebody else's.
  *
  *   file       directory+
  *   directory  "d 0 0 0 " path NUL, then its files
@@ -25,7 +25,10 @@ enum kept_kind {
 struct kept_file {
 	const char *name; /* borrowed from the text */
 	uint64_t ino;     /* of the kept one */
-	/* of a copy: what it was made of; of one that restore put back: that one. Links move their ctime. */
+	/*
+	 * of a copy: what it was made of; of one that restore put back: that one. Links
+	 * move their ctime.
+	 */
 	uint64_t src_ino;
 	int64_t src_ctime; /* ns */
 	char kind;
@@ -33,7 +36,7 @@ struct kept_file {
 
 struct kept_dir {
 	const char *path; /* below the kernel's directory, "" for itself */
-	uint32_t first; /* of its files; up to the next directory's first */
+	uint32_t first;   /* of its files; up to the next directory's first */
 };
 
 struct manifest {
@@ -59,8 +62,9 @@ void manifest_add_dir(struct buf *text, const char *path);
 void manifest_add_file(struct buf *text, const struct kept_file *f);
 
 /*
- * Take over text and find directories and files in it. 0, -EBADMSG if it is no whole manifest
- * (a path could lead out of the tree, say), -ENOMEM. Release with manifest_done() in each case.
+ * Take over text and find directories and files in it. 0, -EBADMSG if it is no whole
+ * manifest (a path could lead out of the tree, say), -ENOMEM. Release with
+ * manifest_done() in each case.
  */
 int manifest_parse(struct buf *text, struct manifest *ret);
 void manifest_done(struct manifest *m);

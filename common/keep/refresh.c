@@ -19,13 +19,17 @@
 #define AWAIT_STEP_NS 500000
 #define AWAIT_MAX 200u /* steps */
 
-/* What is changed in it stays private until it is written; pages are copied now, before threads do it. */
+/*
+ * What is changed in it stays private until it is written; pages are copied now, before
+ * threads do it.
+ */
 static int make_writable(struct refresh *r)
 {
 	if (mprotect(r->store.map, r->store.len, PROT_READ | PROT_WRITE) < 0)
 		return neg_errno();
 	r->image = r->store.map;
-	tables_place(&r->t, &r->store.head->counts, (char *)r->image + sizeof(struct store_head));
+	tables_place(&r->t, &r->store.head->counts,
+		(char *)r->image + sizeof(struct store_head));
 	pages_prepare(r->t.mods, r->t.n.mods * sizeof(*r->t.mods));
 	return 0;
 }
@@ -178,11 +182,11 @@ static void await_clock(int64_t ctime)
 }
 
 /*
- * limit: of the clock, before st was asked for; done: see refresh_done(). 0, or the ctime that the clock has
- * to leave behind before this is tried again.
+ * limit: of the clock, before st was asked for; done: see refresh_done(). 0, or the ctime
+ * that the clock has to leave behind before this is tried again.
  */
-static int64_t settle(struct refresh *r, struct stamp *stamp, const struct stat *st, int64_t limit,
-	int64_t done)
+static int64_t settle(struct refresh *r, struct stamp *stamp, const struct stat *st,
+	int64_t limit, int64_t done)
 {
 	struct stamp now = stamp_of(st);
 
@@ -206,8 +210,8 @@ struct finishing {
 };
 
 /*
- * f is NULL before the end: then a file with names elsewhere, which may get a link yet, is left for the end.
- * No links are looked at then: they are followed from the root.
+ * f is NULL before the end: then a file with names elsewhere, which may get a link yet,
+ * is left for the end. No links are looked at then: they are followed from the root.
  */
 static int64_t settle_mod(struct refresh *r, mod_row m, int fd, const struct finishing *f)
 {
@@ -245,7 +249,8 @@ static void note_young(struct finishing *f, int64_t ctime)
 {
 	int64_t youngest = f->youngest;
 
-	while (ctime > youngest && !atomic_compare_exchange_weak(&f->youngest, &youngest, ctime))
+	while (ctime > youngest &&
+		!atomic_compare_exchange_weak(&f->youngest, &youngest, ctime))
 		;
 }
 

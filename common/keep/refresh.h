@@ -1,14 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #pragma once
 /*
- * refresh.h: keep remembered facts true while hard links are made and removed, which moves the
- * ctime of a file though no byte of it changes.
+ * refresh.h: keep remembered facts true while hard links are made and removed, which
+ * moves the ctime of a file though no byte of it changes.
  *
- * Under the lock: open, tell of each file before a link of it is made or removed, and of each directory
- * when that is done with its files, finish.
- * Several threads may tell at once, each of other directories.
- * A file that was not as remembered then stays in doubt; so does one that changed in another
- * way meanwhile.
+ * Under the lock: open, tell of each file before a link of it is made or removed, and of
+ * each directory when that is done with its files, finish. Several threads may tell at
+ * once, each of other directories. A file that was not as remembered then stays in doubt;
+ * so does one that changed in another way meanwhile.
  */
 
 #include <stdatomic.h>
@@ -43,12 +42,15 @@ bool refresh_any(const struct refresh *r);
 /* The directory of the files to come, or ID_NONE. */
 dir_row refresh_dir(const struct refresh *r, const char *path);
 /*
- * A file of that directory has this stat, and is about to get or lose a link. moved: its ctime is
- * known to have moved since it was remembered, for the same reason.
+ * A file of that directory has this stat, and is about to get or lose a link. moved: its
+ * ctime is known to have moved since it was remembered, for the same reason.
  */
 void refresh_before(struct refresh *r, dir_row dir, bool is_top, const char *file,
 	const struct stat *st, bool moved);
-/* From now on nothing may change a file of that directory: one with a later ctime stays in doubt. */
+/*
+ * From now on nothing may change a file of that directory: one with a later ctime stays
+ * in doubt.
+ */
 void refresh_done(struct refresh *r, dir_row dir);
 /* All links were removed again: every stat is to be taken anew. */
 void refresh_again(struct refresh *r);
@@ -56,15 +58,17 @@ void refresh_again(struct refresh *r);
 void refresh_before_links(struct refresh *r, const struct root *root, const char *dir);
 
 /*
- * Remember the present stats of the files of a directory, all links of which are made or removed. False if
- * one changed so lately that another change could have the same ctime: pause, and try again.
+ * Remember the present stats of the files of a directory, all links of which are made or
+ * removed. False if one changed so lately that another change could have the same ctime:
+ * pause, and try again.
  */
 bool refresh_settle(struct refresh *r, dir_row dir, int fd);
 void refresh_pause(void);
 
 /*
- * Remember the present stats of all that is left. dir is the kernel's directory below the root. The store is
- * written to to_dir (under the same name). 0 or -errno; a failure costs time later.
+ * Remember the present stats of all that is left. dir is the kernel's directory below the
+ * root. The store is written to to_dir (under the same name). 0 or -errno; a failure
+ * costs time later.
  */
-int refresh_finish(struct refresh *r, const struct root *root, const char *dir, int to_dir,
-	const char *to_name);
+int refresh_finish(struct refresh *r, const struct root *root, const char *dir,
+	int to_dir, const char *to_name);

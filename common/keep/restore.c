@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * The disk is the judge, each time anew. Only what became of modules that were added to the kernel
- * cannot be seen there: gone with an upgrade of their package they are put back, gone since
- * somebody wanted that they are not; so that is noted when they are kept.
+ * The disk is the judge, each time anew. Only what became of modules that were added to
+ * the kernel cannot be seen there: gone with an upgrade of their package they are put
+ * back, gone since somebody wanted that they are not; so that is noted when they are
+ * kept.
  *
- * What is to be put back is written down before it is: after a kill the next restore goes on,
- * and clean knows what is ours.
+ * What is to be put back is written down before it is: after a kill the next restore goes
+ * on, and clean knows what is ours.
  */
 
 #include <dirent.h>
@@ -21,7 +22,8 @@
 
 struct restoring {
 	struct keep *k;
-	struct buf names; /* of modules that were added to the kernel and are there, each with a NUL */
+	/* of modules that were added to the kernel and are there, each with a NUL */
+	struct buf names;
 	struct refresh refresh;
 	dev_t dev;
 	bool in_tree; /* put back the kernel's own, too */
@@ -37,7 +39,8 @@ static bool leads_to_file(const struct restoring *s, const char *below)
 	struct stat st;
 
 	buf_printf(&path, "%s/%s", s->k->dir, below);
-	return !path.err && root_stat(s->k->root, path.data, &st) == 0 && S_ISREG(st.st_mode);
+	return !path.err && root_stat(s->k->root, path.data, &st) == 0 &&
+	       S_ISREG(st.st_mode);
 }
 
 static int collect_names(struct restoring *s, const char *below, int depth)
@@ -98,8 +101,8 @@ static bool is_wanted(const struct restoring *s, uint32_t d, uint32_t f)
 /* --- put back --- */
 
 /*
- * A dangling symbolic link stays unless it led to one of the kernels' modules, which a transaction may
- * remove: what any other leads to may be back one day, mounted say.
+ * A dangling symbolic link stays unless it led to one of the kernels' modules, which a
+ * transaction may remove: what any other leads to may be back one day, mounted say.
  */
 enum dangling {
 	NO_LINK,
@@ -107,7 +110,10 @@ enum dangling {
 	IN_THE_WAY,
 };
 
-/* Is what a link says, as text, among the kernels' modules? Its own path, below the root, ends in name. */
+/*
+ * Is what a link says, as text, among the kernels' modules? Its own path, below the root,
+ * ends in name.
+ */
 static bool is_among_modules(
 	const struct keep *k, const char *link, const char *name, const char *target)
 {
@@ -152,7 +158,8 @@ static enum dangling look_at_link(const struct keep *k, const char *link)
 
 static int remove_dangling(const struct keep *k, const char *link)
 {
-	return look_at_link(k, link) == MAKES_ROOM ? fs_remove(k->root->fd, link, 0) : -EEXIST;
+	return look_at_link(k, link) == MAKES_ROOM ? fs_remove(k->root->fd, link, 0)
+						   : -EEXIST;
 }
 
 static int make_dir(struct restoring *s, const char *below, int kept)
@@ -178,10 +185,11 @@ static int make_dir(struct restoring *s, const char *below, int kept)
 }
 
 /*
- * The unlink by the package manager has moved the ctime of a file that nobody else has a name of:
- * that is how it must be, and no sign of other bytes.
+ * The unlink by the package manager has moved the ctime of a file that nobody else has a
+ * name of: that is how it must be, and no sign of other bytes.
  */
-static void before(struct restoring *s, dir_row row, bool is_top, const char *name, int kept)
+static void before(
+	struct restoring *s, dir_row row, bool is_top, const char *name, int kept)
 {
 	struct stat st;
 
@@ -189,7 +197,10 @@ static void before(struct restoring *s, dir_row row, bool is_top, const char *na
 		refresh_before(&s->refresh, row, is_top, name, &st, st.st_nlink == 1);
 }
 
-/* A second name for the link itself, by which clean knows it; where that cannot be, one like it. */
+/*
+ * A second name for the link itself, by which clean knows it; where that cannot be, one
+ * like it.
+ */
 static int put_back_symlink(int kept, int live, const char *name)
 {
 	char target[PATH_MAX];
@@ -221,7 +232,8 @@ static int note_copy(struct restoring *s, int live, struct kept_file *file)
 	return 0;
 }
 
-static int link_path(const struct restoring *s, uint32_t d, const char *name, struct buf *ret)
+static int link_path(
+	const struct restoring *s, uint32_t d, const char *name, struct buf *ret)
 {
 	const char *below = s->k->manifest.dirs[d].path;
 
@@ -241,13 +253,15 @@ static bool is_in_the_way(struct restoring *s, uint32_t d, const char *name)
 {
 	_cleanup_(buf_done) struct buf path = {0};
 
-	if (link_path(s, d, name, &path) < 0 || look_at_link(s->k, path.data) != IN_THE_WAY)
+	if (link_path(s, d, name, &path) < 0 ||
+		look_at_link(s->k, path.data) != IN_THE_WAY)
 		return false;
 	keep_strange(s->k, "/%s", path.data);
 	return true;
 }
 
-static int put_back(struct restoring *s, int kept, int live, dir_row row, uint32_t d, uint32_t f)
+static int put_back(
+	struct restoring *s, int kept, int live, dir_row row, uint32_t d, uint32_t f)
 {
 	struct kept_file *file = &s->k->manifest.files[f];
 	struct link_source from = {.root = s->k->root, .dirfd = kept, .name = file->name};
@@ -258,7 +272,8 @@ static int put_back(struct restoring *s, int kept, int live, dir_row row, uint32
 	} else {
 		before(s, row, !*s->k->manifest.dirs[d].path, file->name, kept);
 		r = link_file(&from, live, file->name, NULL);
-		if (r == -EEXIST && kept_is_target(file) && make_room(s, d, file->name) == 0)
+		if (r == -EEXIST && kept_is_target(file) &&
+			make_room(s, d, file->name) == 0)
 			r = link_file(&from, live, file->name, NULL);
 	}
 	if (r == LINK_COPIED)
@@ -267,8 +282,8 @@ static int put_back(struct restoring *s, int kept, int live, dir_row row, uint32
 }
 
 /*
- * A directory cannot be opened as one of the kernel's own: is that for good, since a link leads away, or
- * there is a file? Only some links to nothing make room.
+ * A directory cannot be opened as one of the kernel's own: is that for good, since a link
+ * leads away, or there is a file? Only some links to nothing make room.
  */
 static bool is_blocked(const struct keep *k, const char *below)
 {
@@ -279,7 +294,8 @@ static bool is_blocked(const struct keep *k, const char *below)
 	do {
 		const char *name;
 		_cleanup_(closep) int fd =
-			path.err ? path.err : fs_open_parent(k->root->fd, path.data, &name);
+			path.err ? path.err
+				 : fs_open_parent(k->root->fd, path.data, &name);
 		struct stat st;
 
 		if (fd >= 0)
@@ -294,8 +310,8 @@ static bool is_blocked(const struct keep *k, const char *below)
 }
 
 /*
- * Is the kept file the one that was kept? 1, 0 or -errno. One that somebody put in its place, or took
- * away, is not put back.
+ * Is the kept file the one that was kept? 1, 0 or -errno. One that somebody put in its
+ * place, or took away, is not put back.
  */
 static int is_as_kept(struct restoring *s, int kept, uint32_t d, uint32_t f)
 {
@@ -303,8 +319,9 @@ static int is_as_kept(struct restoring *s, int kept, uint32_t d, uint32_t f)
 	const struct kept_file *file = &k->manifest.files[f];
 	const char *below = k->manifest.dirs[d].path;
 	struct stat st;
-	int r = kept < 0 ? kept :
-		fstatat(kept, file->name, &st, AT_SYMLINK_NOFOLLOW) < 0 ? neg_errno() : 0;
+	int r = kept < 0                                                  ? kept
+		: fstatat(kept, file->name, &st, AT_SYMLINK_NOFOLLOW) < 0 ? neg_errno()
+									  : 0;
 
 	if (r < 0) {
 		s->missing++;
@@ -312,8 +329,8 @@ static int is_as_kept(struct restoring *s, int kept, uint32_t d, uint32_t f)
 	}
 	if (st.st_ino == file->ino)
 		return 1;
-	keep_strange(k, "/%s/" KEPT_DIR "/lib/modules/%s/%s%s%s", k->modules, k->stamp.kver, below,
-		*below ? "/" : "", file->name);
+	keep_strange(k, "/%s/" KEPT_DIR "/lib/modules/%s/%s%s%s", k->modules,
+		k->stamp.kver, below, *below ? "/" : "", file->name);
 	return 0;
 }
 
@@ -324,14 +341,16 @@ static int mark_missing_of(struct restoring *s, uint32_t d)
 	const struct manifest *m = &k->manifest;
 	const char *below = m->dirs[d].path;
 	_cleanup_(closep) int fd = live_open_plain(k, k->dir, below), kept = -1;
-	bool any = false, blocked = (fd == -ELOOP || fd == -ENOTDIR) && is_blocked(k, below);
+	bool any = false,
+	     blocked = (fd == -ELOOP || fd == -ENOTDIR) && is_blocked(k, below);
 
 	if (blocked)
 		fd = live_open(k, k->dir, below);
 	for (uint32_t f = m->dirs[d].first; f < m->dirs[d + 1].first; f++) {
 		char *mark = &k->marks[m->n_dirs + f];
 		struct stat st;
-		int how = is_wanted(s, d, f) ? live_look(k, k->dir, fd, s->dev, d, f, &st) : LIVE_OTHER;
+		int how = is_wanted(s, d, f) ? live_look(k, k->dir, fd, s->dev, d, f, &st)
+					     : LIVE_OTHER;
 
 		if (how < 0)
 			return how;
@@ -339,7 +358,8 @@ static int mark_missing_of(struct restoring *s, uint32_t d)
 			*mark = '.';
 		if (how != LIVE_GONE)
 			continue;
-		if (fd >= 0 && kept_is_target(&m->files[f]) && is_in_the_way(s, d, m->files[f].name))
+		if (fd >= 0 && kept_is_target(&m->files[f]) &&
+			is_in_the_way(s, d, m->files[f].name))
 			continue;
 		any = true;
 		if (kept < 0)
@@ -375,7 +395,8 @@ static uint32_t parent_of(const struct manifest *m, uint32_t d)
 	uint32_t p = d;
 
 	while (p-- > 0)
-		if (strlen(m->dirs[p].path) == len && memcmp(m->dirs[p].path, path, len) == 0)
+		if (strlen(m->dirs[p].path) == len &&
+			memcmp(m->dirs[p].path, path, len) == 0)
 			return p;
 	return 0;
 }
@@ -449,7 +470,8 @@ static void link_worker(void *arg, unsigned i)
 	uint32_t d;
 
 	(void)i;
-	while (!l->err && (d = atomic_fetch_add(&l->next, 1)) < l->s->k->manifest.n_dirs) {
+	while (!l->err &&
+		(d = atomic_fetch_add(&l->next, 1)) < l->s->k->manifest.n_dirs) {
 		int r = link_dir(l->s, d);
 
 		if (r < 0) {
@@ -469,7 +491,9 @@ static int link_dirs(struct restoring *s)
 	pool_run(THREADS, link_worker, &l);
 	if (s->copied && l.err == 0)
 		l.err = keep_write_manifest(s->k);
-	return l.err < 0 ? keep_fail(s->k, l.err, "/%s/%s", s->k->dir, s->k->manifest.dirs[l.bad].path) : 0;
+	return l.err < 0 ? keep_fail(s->k, l.err, "/%s/%s", s->k->dir,
+				   s->k->manifest.dirs[l.bad].path)
+			 : 0;
 }
 
 static int link_all(struct restoring *s)
@@ -513,7 +537,8 @@ static int has_ours(const struct restoring *s)
 			struct stat st;
 			int how;
 
-			if (k->marks[m->n_dirs + f] != 'L' || !is_module(m->files[f].name))
+			if (k->marks[m->n_dirs + f] != 'L' ||
+				!is_module(m->files[f].name))
 				continue;
 			if (fd < 0)
 				fd = live_open_plain(k, k->dir, m->dirs[d].path);

@@ -6,7 +6,8 @@
 
 #define NOTES_MAX ((size_t)64 << 10)
 #define NT_GNU_BUILD_ID 3u
-#define INITIAL_PID_NAMESPACE 0xEFFFFFFCu /* its inode number, part of the kernel's interface */
+#define INITIAL_PID_NAMESPACE                                                            \
+	0xEFFFFFFCu /* its inode number, part of the kernel's interface */
 
 static const char *const osrelease = "proc/sys/kernel/osrelease";
 static const char *const boot_id = "proc/sys/kernel/random/boot_id";
@@ -29,8 +30,9 @@ int running_build_id(const void *notes, size_t len, char ret[BUILD_ID_HEX_MAX + 
 		desc = ((size_t)head[1] + 3) & ~(size_t)3;
 		if (name > len || desc > len - name)
 			break;
-		if (head[2] == NT_GNU_BUILD_ID && head[0] == 4 && memcmp(p, "GNU", 4) == 0 &&
-			head[1] > 0 && head[1] <= BUILD_ID_HEX_MAX / 2) {
+		if (head[2] == NT_GNU_BUILD_ID && head[0] == 4 &&
+			memcmp(p, "GNU", 4) == 0 && head[1] > 0 &&
+			head[1] <= BUILD_ID_HEX_MAX / 2) {
 			for (uint32_t i = 0; i < head[1]; i++)
 				snprintf(ret + 2 * i, 3, "%02x", p[name + i]);
 			return 0;
@@ -77,14 +79,18 @@ static int read_word(const char *system, const char *file, char *ret, size_t siz
 	return 0;
 }
 
-/* A container has a process 1 of its own, but not the machine's first namespace of processes. */
+/*
+ * A container has a process 1 of its own, but not the machine's first namespace of
+ * processes.
+ */
 static bool in_container(const char *system)
 {
 	_cleanup_(buf_done) struct buf path = {0};
 	struct stat st;
 
 	buf_printf(&path, "%s/%s", system, pid_namespace);
-	return !path.err && stat(path.data, &st) == 0 && st.st_ino != INITIAL_PID_NAMESPACE;
+	return !path.err && stat(path.data, &st) == 0 &&
+	       st.st_ino != INITIAL_PID_NAMESPACE;
 }
 
 static int is_own_root(const char *system, const struct root *root)
@@ -99,8 +105,9 @@ static int is_own_root(const char *system, const struct root *root)
 		return path.err;
 	if (stat(path.data, &theirs) < 0 || fstat(root->fd, &ours) < 0)
 		return neg_errno();
-	return ours.st_dev == theirs.st_dev && ours.st_ino == theirs.st_ino ? 0 :
-									     RUNNING_ELSEWHERE;
+	return ours.st_dev == theirs.st_dev && ours.st_ino == theirs.st_ino
+		       ? 0
+		       : RUNNING_ELSEWHERE;
 }
 
 int running_read(const char *system, const struct root *root, struct running *ret,

@@ -16,18 +16,20 @@ struct running {
 };
 
 enum {
-	RUNNING_ELSEWHERE = 1, /* the root is not that of process 1: a chroot, a container */
+	/* the root is not that of process 1: a chroot, a container */
+	RUNNING_ELSEWHERE = 1,
 };
 
 /*
- * What /proc and /sys say, both below the directory system ("" is the machine's own). Returns 0,
- * RUNNING_ELSEWHERE, or a negative errno with the file that it is about in *ret_bad.
+ * What /proc and /sys say, both below the directory system ("" is the machine's own).
+ * Returns 0, RUNNING_ELSEWHERE, or a negative errno with the file that it is about in
+ * *ret_bad.
  */
 int running_read(const char *system, const struct root *root, struct running *ret,
 	const char **ret_bad);
 
 /*
- * The build id in the ELF notes that /sys/kernel/notes holds, in hexadecimal. 0, or -EBADMSG
- * if there is none.
+ * The build id in the ELF notes that /sys/kernel/notes holds, in hexadecimal. 0, or
+ * -EBADMSG if there is none.
  */
 int running_build_id(const void *notes, size_t len, char ret[BUILD_ID_HEX_MAX + 1]);

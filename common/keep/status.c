@@ -3,8 +3,8 @@
 
 #include "keep/tree.h"
 
-static void examine_file(struct keep *k, int kept, int live, dev_t dev, uint32_t d, uint32_t f,
-	struct keep_status *to)
+static void examine_file(struct keep *k, int kept, int live, dev_t dev, uint32_t d,
+	uint32_t f, struct keep_status *to)
 {
 	const struct kept_file *file = &k->manifest.files[f];
 	struct stat st, mine;
@@ -31,9 +31,11 @@ int keep_examine(struct keep *k, struct keep_status *ret)
 		r = kept_dev(k, &dev);
 	for (uint32_t d = 0; r == 0 && d < k->manifest.n_dirs; d++) {
 		_cleanup_(closep) int kept = keep_open_kept(k, k->manifest.dirs[d].path);
-		_cleanup_(closep) int live = live_open(k, k->dir, k->manifest.dirs[d].path);
+		_cleanup_(closep) int live =
+			live_open(k, k->dir, k->manifest.dirs[d].path);
 
-		for (uint32_t f = k->manifest.dirs[d].first; f < k->manifest.dirs[d + 1].first; f++)
+		for (uint32_t f = k->manifest.dirs[d].first;
+			f < k->manifest.dirs[d + 1].first; f++)
 			examine_file(k, kept, live, dev, d, f, &s);
 	}
 	*ret = s;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Paths are compared by what is there, not as text: a package may know /lib/modules by its other
- * name, and a link in the running kernel's directory may lead to any other one.
+ * Paths are compared by what is there, not as text: a package may know /lib/modules by
+ * its other name, and a link in the running kernel's directory may lead to any other one.
  */
 
 #include <dirent.h>
@@ -23,7 +23,8 @@ static bool has_inode(const struct buf *inodes, const struct stat *st)
 }
 
 /* The files of a list that are there. */
-static void add_inodes(const struct keep *k, const struct changeset *list, struct buf *ret)
+static void add_inodes(
+	const struct keep *k, const struct changeset *list, struct buf *ret)
 {
 	for (const char *p = NULL; (p = changeset_next(list, p));) {
 		struct stat st;
@@ -34,11 +35,12 @@ static void add_inodes(const struct keep *k, const struct changeset *list, struc
 }
 
 /*
- * A file of another kernel, and the directories that it is in, up to that kernel's: a link may lead to any
- * of them. kver begins that kernel's name in path; before: the path that was added last, or "".
+ * A file of another kernel, and the directories that it is in, up to that kernel's: a
+ * link may lead to any of them. kver begins that kernel's name in path; before: the path
+ * that was added last, or "".
  */
-static void add_places(
-	const struct keep *k, const char *path, const char *kver, const char *before, struct buf *ret)
+static void add_places(const struct keep *k, const char *path, const char *kver,
+	const char *before, struct buf *ret)
 {
 	_cleanup_(buf_done) struct buf place = {0};
 	size_t len = strlen(path), kernel = (size_t)(kver - path);
@@ -74,7 +76,9 @@ static bool find_target(
 	DIR *d;
 
 	buf_printf(&path, "%s%s%s", k->dir, *below ? "/" : "", below);
-	fd = path.err ? -1 : root_openat(k->root, path.data, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0);
+	fd = path.err ? -1
+		      : root_openat(k->root, path.data,
+				O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0);
 	d = fd < 0 ? NULL : fdopendir(fd);
 	if (!d) {
 		closep(&fd);
@@ -112,7 +116,8 @@ bool keep_is_touched(struct keep *k, const struct changeset *touched)
 
 		if (changeset_kernel(p, &kver, &len) != 0)
 			continue;
-		if (len == strlen(k->running->kver) && memcmp(kver, k->running->kver, len) == 0) {
+		if (len == strlen(k->running->kver) &&
+			memcmp(kver, k->running->kver, len) == 0) {
 			if (is_there(k, p))
 				return true;
 		} else {
@@ -124,8 +129,8 @@ bool keep_is_touched(struct keep *k, const struct changeset *touched)
 }
 
 /*
- * Which kept modules are meant by paths whose removal was asked for: by their inode, since a path can
- * lead through links.
+ * Which kept modules are meant by paths whose removal was asked for: by their inode,
+ * since a path can lead through links.
  */
 static int note_removed(struct keep *k, const struct changeset *removed)
 {
@@ -144,9 +149,11 @@ static int note_removed(struct keep *k, const struct changeset *removed)
 
 			if (is_in_tree(dir))
 				break;
-			buf_printf(&live, "%s/%s%s%s", k->dir, dir, *dir ? "/" : "", m->files[f].name);
+			buf_printf(&live, "%s/%s%s%s", k->dir, dir, *dir ? "/" : "",
+				m->files[f].name);
 			if (!live.err && is_module(m->files[f].name) &&
-				root_stat(k->root, live.data, &st) == 0 && has_inode(&inodes, &st))
+				root_stat(k->root, live.data, &st) == 0 &&
+				has_inode(&inodes, &st))
 				k->marks[m->n_dirs + f] = 'R';
 		}
 	return keep_write_marks(k);

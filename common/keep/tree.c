@@ -20,7 +20,8 @@ int links_open(struct keep *k, const char *dir, struct links *ret)
 		store_name(k->store_root, l.kernels.list[i].dir, l.names[i]);
 		r = refresh_open(k->store_dir, l.names[i], &l.refresh[i]);
 		if (r == 0)
-			refresh_before_links(&l.refresh[i], k->root, l.kernels.list[i].dir);
+			refresh_before_links(
+				&l.refresh[i], k->root, l.kernels.list[i].dir);
 		if (!refresh_any(&l.refresh[i]))
 			refresh_close(&l.refresh[i]);
 	}
@@ -32,8 +33,8 @@ void links_close(struct keep *k, struct links *l)
 {
 	for (size_t i = 0; i < l->kernels.n; i++) {
 		if (l->refresh && l->names)
-			refresh_finish(&l->refresh[i], k->root, l->kernels.list[i].dir, k->store_dir,
-				l->names[i]);
+			refresh_finish(&l->refresh[i], k->root, l->kernels.list[i].dir,
+				k->store_dir, l->names[i]);
 		if (l->refresh)
 			refresh_close(&l->refresh[i]);
 	}
@@ -47,7 +48,8 @@ int live_open(const struct keep *k, const char *dir, const char *below)
 	_cleanup_(buf_done) struct buf path = {0};
 
 	buf_printf(&path, "%s%s%s", dir, *below ? "/" : "", below);
-	return path.err ? path.err : root_openat(k->root, path.data, O_RDONLY | O_DIRECTORY, 0);
+	return path.err ? path.err
+			: root_openat(k->root, path.data, O_RDONLY | O_DIRECTORY, 0);
 }
 
 int live_open_plain(const struct keep *k, const char *dir, const char *below)
@@ -55,7 +57,8 @@ int live_open_plain(const struct keep *k, const char *dir, const char *below)
 	_cleanup_(buf_done) struct buf path = {0};
 
 	buf_printf(&path, "%s%s%s", dir, *below ? "/" : "", below);
-	return path.err ? path.err : fs_open_plain(k->root->fd, path.data, O_RDONLY | O_DIRECTORY);
+	return path.err ? path.err
+			: fs_open_plain(k->root->fd, path.data, O_RDONLY | O_DIRECTORY);
 }
 
 int kept_dev(const struct keep *k, dev_t *ret)
@@ -74,8 +77,12 @@ static int gone_or(int err)
 	return fs_err_is_files_own(err) ? LIVE_GONE : err;
 }
 
-/* A name of the kept file? On an overlay each file has the device of its layer, another than directories. */
-static bool is_kept(const struct keep *k, dev_t dev, uint32_t d, uint32_t f, const struct stat *st)
+/*
+ * A name of the kept file? On an overlay each file has the device of its layer, another
+ * than directories.
+ */
+static bool is_kept(
+	const struct keep *k, dev_t dev, uint32_t d, uint32_t f, const struct stat *st)
 {
 	const struct kept_file *file = &k->manifest.files[f];
 	_cleanup_(closep) int fd = -1;
@@ -114,7 +121,8 @@ int live_look(const struct keep *k, const char *dir, int fd, dev_t dev, uint32_t
 	}
 	*ret_st = st;
 	if (kept_is_copy(file) || file->kind == KEPT_SYMLINK) {
-		if (st.st_ino != file->src_ino || timespec_ns(st.st_ctim) != file->src_ctime)
+		if (st.st_ino != file->src_ino ||
+			timespec_ns(st.st_ctim) != file->src_ctime)
 			return LIVE_OTHER;
 		return k->marks[k->manifest.n_dirs + f] == 'L' ? LIVE_OURS : LIVE_SAME;
 	}
@@ -136,7 +144,8 @@ static int remove_our_dirs(struct keep *k, const char *dir)
 		if (path.err)
 			return path.err;
 		r = fs_remove(k->root->fd, path.data, AT_REMOVEDIR);
-		if (r < 0 && r != -ENOTEMPTY && r != -EEXIST && r != -ENOENT && r != -ENOTDIR && r != -ELOOP)
+		if (r < 0 && r != -ENOTEMPTY && r != -EEXIST && r != -ENOENT &&
+			r != -ENOTDIR && r != -ELOOP)
 			return keep_fail(k, r, "/%s", path.data);
 	}
 	return 0;
@@ -157,17 +166,17 @@ int live_remove_ours(struct keep *k, const char *dir, unsigned *ret_removed)
 
 		for (uint32_t f = m->dirs[d].first; f < m->dirs[d + 1].first; f++) {
 			struct stat st;
-			int how = k->marks[m->n_dirs + f] != 'L' ?
-					  LIVE_GONE :
-					  live_look(k, dir, fd, dev, d, f, &st);
+			int how = k->marks[m->n_dirs + f] != 'L'
+					  ? LIVE_GONE
+					  : live_look(k, dir, fd, dev, d, f, &st);
 
 			if (how < 0)
 				return how;
 			if (how != LIVE_OURS)
 				continue;
 			if (unlinkat(fd, m->files[f].name, 0) < 0)
-				return keep_fail(k, neg_errno(), "/%s/%s/%s", dir, m->dirs[d].path,
-					m->files[f].name);
+				return keep_fail(k, neg_errno(), "/%s/%s/%s", dir,
+					m->dirs[d].path, m->files[f].name);
 			removed++;
 		}
 	}

@@ -17,14 +17,20 @@ static inline bool is_module(const char *file)
 	return modname_is_module_file(file, strlen(file));
 }
 
-/* Stores of other kernels, in whose trees links may lead to files that get or lose a name. */
+/*
+ * Stores of other kernels, in whose trees links may lead to files that get or lose a
+ * name.
+ */
 struct links {
 	struct kernels kernels;
 	struct refresh *refresh; /* of each */
 	char (*names)[256];
 };
 
-/* dir: the kernel's whose own files get or lose them, and which is not among these. 0 or -errno. */
+/*
+ * dir: the kernel's whose own files get or lose them, and which is not among these. 0 or
+ * -errno.
+ */
 int links_open(struct keep *k, const char *dir, struct links *ret);
 /* Remember how they are now. */
 void links_close(struct keep *k, struct links *l);
@@ -32,8 +38,8 @@ void links_close(struct keep *k, struct links *l);
 /* --- the live tree --- */
 
 /*
- * Is a kept file, or a file with the same contents, where it was? For *ret_st see stat(); of what
- * a link leads to where one was kept so.
+ * Is a kept file, or a file with the same contents, where it was? For *ret_st see stat();
+ * of what a link leads to where one was kept so.
  */
 enum live {
 	LIVE_GONE,
@@ -43,14 +49,15 @@ enum live {
 };
 
 /*
- * Open a directory of the running kernel, or of another one's (dir: its real path): to look at what is
- * there, wherever a link leads, or to change something, if there is no link.
+ * Open a directory of the running kernel, or of another one's (dir: its real path): to
+ * look at what is there, wherever a link leads, or to change something, if there is no
+ * link.
  */
 int live_open(const struct keep *k, const char *dir, const char *below);
 int live_open_plain(const struct keep *k, const char *dir, const char *below);
 /*
- * fd is that of the directory (or what live_open() said), kept_dev the kept tree's device. Returns
- * an enum live, or a negative errno.
+ * fd is that of the directory (or what live_open() said), kept_dev the kept tree's
+ * device. Returns an enum live, or a negative errno.
  */
 int live_look(const struct keep *k, const char *dir, int fd, dev_t kept_dev, uint32_t d,
 	uint32_t f, struct stat *ret_st);

@@ -4,20 +4,21 @@
  *
  * Packages call depmod in the middle of a transaction, when the program may be half
  * replaced, or its libraries may be of another version than it was built for. Such a call
- * must still do depmod's work. So this stands in front, needs nothing but libc, and is the
- * parent of the program, since a crash is seen only by the parent.
+ * must still do depmod's work. So this stands in front, needs nothing but libc, and is
+ * the parent of the program, since a crash is seen only by the parent.
  *
  * Broken means: it cannot be executed, it dies from a fault (or is killed, as it is when
  * memory is short), or it cannot be loaded. The dynamic loader says the last with status
- * 127, but with 1 if a library is there and lacks a version of a symbol; 1 is also depmod's
- * status for any failure. The two are told apart by asking for the program's version, which
- * only a program that can be loaded can tell. That costs nothing where nothing failed.
+ * 127, but with 1 if a library is there and lacks a version of a symbol; 1 is also
+ * depmod's status for any failure. The two are told apart by asking for the program's
+ * version, which only a program that can be loaded can tell. That costs nothing where
+ * nothing failed.
  *
  * What the program writes to standard output (-n prints all indexes, -v every module) is
- * held back in memory until it has ended. If it crashes in the middle, kmod's depmod starts
- * with a clean page; a reader never gets one half from each. Messages are not held back:
- * their reader wants them at once, and to read one twice does no harm. Neither do index
- * files, which are renamed into place whole.
+ * held back in memory until it has ended. If it crashes in the middle, kmod's depmod
+ * starts with a clean page; a reader never gets one half from each. Messages are not held
+ * back: their reader wants them at once, and to read one twice does no harm. Neither do
+ * index files, which are renamed into place whole.
  *
  * A signal that asks the launcher to end is handed on to the program. If that ends by it,
  * the launcher does too, and nothing else is started.
@@ -42,12 +43,13 @@
 #define PROGRAM SBINDIR "/kmp-depmod"
 #define NAME "depmod"
 
-static const char *const kmod[] = {"/usr/bin/kmod", "/bin/kmod", "/usr/sbin/kmod", "/sbin/kmod"};
+static const char *const kmod[] = {
+	"/usr/bin/kmod", "/bin/kmod", "/usr/sbin/kmod", "/sbin/kmod"};
 
 /* How a run of the program ended. */
 struct result {
-	int error;	/* it could not be started: errno, else 0 */
-	int status;	/* as waitpid tells */
+	int error;  /* it could not be started: errno, else 0 */
+	int status; /* as waitpid tells */
 };
 
 /* Never returns. The program's own messages have said why, if it could speak. */
@@ -55,7 +57,8 @@ static void run_kmod(char **argv, const char *why)
 {
 	int error = ENOENT;
 
-	fprintf(stderr, NAME ": WARNING: '" PROGRAM "' does not work: %s; using kmod's depmod\n",
+	fprintf(stderr,
+		NAME ": WARNING: '" PROGRAM "' does not work: %s; using kmod's depmod\n",
 		why);
 	for (size_t i = 0; i < sizeof(kmod) / sizeof(*kmod); i++) {
 		execv(kmod[i], argv);
@@ -105,11 +108,14 @@ static struct result run(char **argv, int output, bool quiet)
 	posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK);
 	posix_spawnattr_setsigmask(&attributes, &mask);
 	if (output >= 0)
-		result.error = posix_spawn_file_actions_adddup2(&actions, output, STDOUT_FILENO);
+		result.error =
+			posix_spawn_file_actions_adddup2(&actions, output, STDOUT_FILENO);
 	if (!result.error && quiet)
-		result.error = posix_spawn_file_actions_adddup2(&actions, output, STDERR_FILENO);
+		result.error =
+			posix_spawn_file_actions_adddup2(&actions, output, STDERR_FILENO);
 	if (!result.error)
-		result.error = posix_spawn(&child, PROGRAM, &actions, &attributes, argv, environ);
+		result.error = posix_spawn(
+			&child, PROGRAM, &actions, &attributes, argv, environ);
 	if (!result.error)
 		result.status = wait_for(child, &set);
 	posix_spawnattr_destroy(&attributes);
@@ -146,7 +152,8 @@ static bool can_be_loaded(void)
 		return true;
 	result = run(argv, nowhere, true);
 	close(nowhere);
-	return !result.error && WIFEXITED(result.status) && WEXITSTATUS(result.status) == 0;
+	return !result.error && WIFEXITED(result.status) &&
+	       WEXITSTATUS(result.status) == 0;
 }
 
 /* NULL if the program did its work, well or not; else what is wrong with it. */
@@ -155,7 +162,9 @@ static const char *what_is_wrong(const struct result *result)
 	if (result->error)
 		return strerror(result->error);
 	if (WIFSIGNALED(result->status))
-		return is_crash(WTERMSIG(result->status)) ? strsignal(WTERMSIG(result->status)) : NULL;
+		return is_crash(WTERMSIG(result->status))
+			       ? strsignal(WTERMSIG(result->status))
+			       : NULL;
 	switch (WEXITSTATUS(result->status)) {
 	case 126:
 	case 127:
@@ -238,7 +247,9 @@ int main(int argc, char **argv)
 	/* who ignores the end of his children does not learn how they ended */
 	signal(SIGCHLD, SIG_DFL);
 
-	/* neither what is held back nor what kmod's depmod writes is a place for messages */
+	/*
+	 * neither what is held back nor what kmod's depmod writes is a place for messages
+	 */
 	if (!std_take())
 		return EXIT_FAILURE;
 	/* with standard output closed there is nothing to hold back */

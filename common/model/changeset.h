@@ -17,7 +17,7 @@
 
 enum {
 	CHANGESET_ELSEWHERE = 1, /* not below a kernel's directory; nothing kept */
-	CHANGESET_CONFIG,	 /* depmod's configuration: concerns every kernel */
+	CHANGESET_CONFIG,        /* depmod's configuration: concerns every kernel */
 };
 
 struct changeset {

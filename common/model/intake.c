@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * The CRC of a need stands in another section than the need. Instead of searching that
- * section for each symbol (which is where depmod spends most of its time), each string has
- * a mark: the module that last needed it, and the CRC once it was seen.
+ * section for each symbol (which is where depmod spends most of its time), each string
+ * has a mark: the module that last needed it, and the CRC once it was seen.
  */
 
 #include <stdio.h>
@@ -32,9 +32,9 @@ void intake_init(struct intake *in)
 
 void intake_done(struct intake *in)
 {
-	struct buf *all[] = {&in->text, &in->str_off, &in->str_hash, &in->pairs, &in->exports,
-		&in->needs, &in->values, &in->mods, &in->softdeps, &in->weakdeps, &in->wants,
-		&in->marks, &in->order};
+	struct buf *all[] = {&in->text, &in->str_off, &in->str_hash, &in->pairs,
+		&in->exports, &in->needs, &in->values, &in->mods, &in->softdeps,
+		&in->weakdeps, &in->wants, &in->marks, &in->order};
 
 	for (size_t i = 0; i < ARRAY_SIZE(all); i++)
 		buf_done(all[i]);
@@ -52,8 +52,9 @@ static int intake_error(struct intake *in)
 	for (size_t i = 0; i < ARRAY_SIZE(all) && !in->err; i++)
 		in->err = all[i]->err;
 	/* offsets and ids are 32 bits */
-	if (!in->err && (in->text.len > INT32_MAX || vec_len(&in->needs, uint32_t) > INT32_MAX ||
-				vec_len(&in->values, uint32_t) > INT32_MAX))
+	if (!in->err &&
+		(in->text.len > INT32_MAX || vec_len(&in->needs, uint32_t) > INT32_MAX ||
+			vec_len(&in->values, uint32_t) > INT32_MAX))
 		in->err = -E2BIG;
 	return in->err;
 }
@@ -109,7 +110,8 @@ str_id intake_string(struct intake *in, const char *s, size_t len)
 
 	if (!set_room(in, &in->str_set, str_hash_of))
 		return 0;
-	for (at = hash & in->str_set.mask; in->str_set.slots[at]; at = (at + 1) & in->str_set.mask) {
+	for (at = hash & in->str_set.mask; in->str_set.slots[at];
+		at = (at + 1) & in->str_set.mask) {
 		str_id id = in->str_set.slots[at] - 1;
 		uint32_t n;
 		const char *known;
@@ -125,7 +127,8 @@ str_id intake_string(struct intake *in, const char *s, size_t len)
 	end = vec_push(&in->str_off, uint32_t);
 	buf_add(&in->str_hash, &hash, sizeof(hash));
 	vec_push(&in->marks, struct mark);
-	if (!end || in->text.err || in->str_hash.err || in->marks.err || in->text.len > INT32_MAX) {
+	if (!end || in->text.err || in->str_hash.err || in->marks.err ||
+		in->text.len > INT32_MAX) {
 		intake_error(in);
 		return 0;
 	}
@@ -140,8 +143,8 @@ static uint32_t intake_pair(struct intake *in, struct sym_crc p)
 
 	if (!set_room(in, &in->pair_set, pair_hash_of))
 		return 0;
-	for (at = (uint32_t)(pair_key(p) >> 32) & in->pair_set.mask; in->pair_set.slots[at];
-		at = (at + 1) & in->pair_set.mask) {
+	for (at = (uint32_t)(pair_key(p) >> 32) & in->pair_set.mask;
+		in->pair_set.slots[at]; at = (at + 1) & in->pair_set.mask) {
 		uint32_t id = in->pair_set.slots[at] - 1;
 		struct sym_crc q = vec_data(&in->pairs, struct sym_crc)[id];
 
@@ -268,7 +271,9 @@ static int take_need(void *arg, const char *name, size_t len, bool weak)
 static int take_version(void *arg, const char *name, size_t len, uint32_t crc, bool ext)
 {
 	struct reading *r = arg;
-	struct want w = {.sym = intake_string(r->in, name, len), .crc = crc, .from_versions = true};
+	struct want w = {.sym = intake_string(r->in, name, len),
+		.crc = crc,
+		.from_versions = true};
 	struct mark *m = vec_data(&r->in->marks, struct mark);
 
 	if (r->in->err)
@@ -289,7 +294,8 @@ static void store_wants(struct intake *in)
 	const struct mark *marks = vec_data(&in->marks, struct mark);
 
 	for (size_t i = 0; i < vec_len(&in->wants, struct want); i++) {
-		struct sym_crc p = {w[i].sym, w[i].from_versions ? w[i].crc : marks[w[i].sym].crc};
+		struct sym_crc p = {
+			w[i].sym, w[i].from_versions ? w[i].crc : marks[w[i].sym].crc};
 		uint32_t need = intake_pair(in, p) | (w[i].weak ? NEED_WEAK : 0);
 
 		buf_add(&in->needs, &need, sizeof(need));
@@ -310,7 +316,8 @@ static void store_node(struct reading *r)
 	if (text.err)
 		r->in->err = text.err;
 	else
-		r->mod.devnode = intake_string(r->in, text.len ? text.data : "", text.len);
+		r->mod.devnode =
+			intake_string(r->in, text.len ? text.data : "", text.len);
 }
 
 static struct raw_mod raw_start(const struct intake *in)
@@ -333,7 +340,8 @@ static uint32_t raw_add(struct intake *in, const struct raw_mod *mod)
 
 uint32_t intake_module(struct intake *in, struct elf_input *elf, int *ret_err)
 {
-	static const struct elfmod_ops ops = {take_info, take_export, take_need, take_version};
+	static const struct elfmod_ops ops = {
+		take_info, take_export, take_need, take_version};
 	struct reading r = {.in = in, .mod = raw_start(in)};
 	struct elfmod m;
 	int err;
@@ -384,7 +392,8 @@ uint32_t intake_import(struct intake *in, const struct tables *t, mod_row row)
 	mod.softdeps = mod.values + (from->softdeps - from->values);
 	mod.weakdeps = mod.values + (from->weakdeps - from->values);
 	for (uint32_t i = from->exports; i < from[1].exports; i++) {
-		struct sym_crc e = {import_str(in, t, t->exports[i].sym), t->exports[i].crc};
+		struct sym_crc e = {
+			import_str(in, t, t->exports[i].sym), t->exports[i].crc};
 
 		buf_add(&in->exports, &e, sizeof(e));
 	}
@@ -405,7 +414,9 @@ uint32_t intake_import(struct intake *in, const struct tables *t, mod_row row)
 	return raw_add(in, &mod);
 }
 
-/* --- sorting: eight bytes at a time, then each run of equal eight by the next eight --- */
+/*
+ * --- sorting: eight bytes at a time, then each run of equal eight by the next eight ---
+ */
 
 struct chunk {
 	uint64_t bytes; /* as a big-endian number, zeros after the end */
@@ -428,7 +439,8 @@ static uint64_t chunk_at(const struct intake *in, str_id id, size_t depth)
 
 static int chunk_cmp(const void *a, const void *b)
 {
-	uint64_t x = ((const struct chunk *)a)->bytes, y = ((const struct chunk *)b)->bytes;
+	uint64_t x = ((const struct chunk *)a)->bytes,
+		 y = ((const struct chunk *)b)->bytes;
 
 	return (x > y) - (x < y);
 }
@@ -456,7 +468,10 @@ static void sort_chunks(struct intake *in, struct chunk *c, size_t n, size_t dep
 	for (size_t i = 0, end; i < n; i = end) {
 		for (end = i + 1; end < n && c[end].bytes == c[i].bytes; end++)
 			;
-		/* strings are unique: equal chunks have no end in them, but for what no module has, a NUL */
+		/*
+		 * strings are unique: equal chunks have no end in them, but for what no
+		 * module has, a NUL
+		 */
 		if (end - i > 1)
 			sort_chunks(in, c + i, end - i, depth + 8);
 	}

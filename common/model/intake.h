@@ -29,8 +29,8 @@ struct id_set {
 };
 
 struct intake {
-	struct buf text;    /* strings, each with its NUL */
-	struct buf str_off; /* u32, one more than strings */
+	struct buf text;     /* strings, each with its NUL */
+	struct buf str_off;  /* u32, one more than strings */
 	struct buf str_hash; /* u32 */
 	struct id_set str_set;
 	struct buf pairs; /* struct sym_crc */
@@ -41,8 +41,9 @@ struct intake {
 	struct buf mods;    /* struct raw_mod, with a sentinel after intake_finish() */
 	/* while a module is read */
 	struct buf softdeps, weakdeps; /* str_id */
-	struct buf wants;  /* the module's needs so far */
-	struct buf marks;  /* by string: in which module it was last needed, and its CRC */
+	struct buf wants;              /* the module's needs so far */
+	/* by string: in which module it was last needed, and its CRC */
+	struct buf marks;
 	uint32_t serial;
 	struct buf order; /* str_id of all strings in byte order, after intake_finish() */
 	int err;
@@ -56,7 +57,8 @@ static inline uint32_t intake_n_strings(const struct intake *in)
 {
 	return (uint32_t)vec_len(&in->str_off, uint32_t) - 1;
 }
-static inline const char *intake_str(const struct intake *in, str_id id, uint32_t *ret_len)
+static inline const char *intake_str(
+	const struct intake *in, str_id id, uint32_t *ret_len)
 {
 	const uint32_t *off = vec_data(&in->str_off, uint32_t);
 
@@ -65,9 +67,9 @@ static inline const char *intake_str(const struct intake *in, str_id id, uint32_
 }
 
 /*
- * Read one module's facts out of an input. Returns its index. A module that cannot be read
- * is entered with its status and whatever it gave before; *ret_err is the input's negative
- * errno, 0 where only the module is to blame.
+ * Read one module's facts out of an input. Returns its index. A module that cannot be
+ * read is entered with its status and whatever it gave before; *ret_err is the input's
+ * negative errno, 0 where only the module is to blame.
  */
 uint32_t intake_module(struct intake *in, struct elf_input *elf, int *ret_err);
 /* Enter a module of which nothing can be read. */

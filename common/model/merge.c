@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * Four steps: mark which strings and pairs of the old table are still referred to; unite
- * them, in order, with those of the intakes, which gives a map from every old and local id
- * to a new one; count; copy the rows through the maps. Everything is linear but the
+ * them, in order, with those of the intakes, which gives a map from every old and local
+ * id to a new one; count; copy the rows through the maps. Everything is linear but the
  * look-up of each new string among the old ones.
  */
 
@@ -21,19 +21,20 @@ struct fresh {
 struct merge {
 	struct merge_input *in;
 	const struct tables *old;
-	struct intake names; /* of files, modules and directories that the old table lacks */
-	unsigned n_intakes;  /* with names as the last one */
+	/* of files, modules and directories that the old table lacks */
+	struct intake names;
+	unsigned n_intakes; /* with names as the last one */
 	/* by module and directory: an id in names, or in the old table */
 	str_id *file, *name, *dir_path;
 	uint8_t *old_used, *old_pair_used;
 	uint8_t **str_used, **pair_used; /* [intake][local id] */
-	str_id *old_map;      /* old string -> new */
+	str_id *old_map;                 /* old string -> new */
 	uint32_t *old_pair_map;
 	struct fresh *fresh;
 	size_t n_fresh;
-	uint32_t **fresh_of;  /* [intake][local string] -> fresh */
-	uint32_t **pair_map;  /* [intake][local pair] -> new */
-	struct buf pairs;     /* struct sym_crc, new ids, sorted */
+	uint32_t **fresh_of; /* [intake][local string] -> fresh */
+	uint32_t **pair_map; /* [intake][local pair] -> new */
+	struct buf pairs;    /* struct sym_crc, new ids, sorted */
 	struct counts n;
 	struct tables out;
 };
@@ -69,11 +70,13 @@ static int collect_names(struct merge *m)
 	char name[256];
 
 	for (uint32_t i = 0; i < m->in->n_dirs; i++)
-		m->dir_path[i] = name_id(m, m->in->dirs[i].path, strlen(m->in->dirs[i].path));
+		m->dir_path[i] =
+			name_id(m, m->in->dirs[i].path, strlen(m->in->dirs[i].path));
 	for (uint32_t i = 0; i < m->in->n_mods; i++) {
 		const struct merge_mod *mod = &m->in->mods[i];
 
-		if (mod->intake < 0 && str_eq(str_of(m->old, m->old->mods[mod->row].file), mod->file)) {
+		if (mod->intake < 0 &&
+			str_eq(str_of(m->old, m->old->mods[mod->row].file), mod->file)) {
 			m->file[i] = m->old->mods[mod->row].file | IN_OLD;
 			m->name[i] = m->old->mods[mod->row].name | IN_OLD;
 			continue;
@@ -132,7 +135,8 @@ static int mark_intakes(struct merge *m)
 
 		for (size_t k = 0; k < vec_len(pairs, struct sym_crc); k++)
 			if (m->pair_used[i][k])
-				m->str_used[i][vec_data(pairs, struct sym_crc)[k].sym] = 1;
+				m->str_used[i][vec_data(pairs, struct sym_crc)[k].sym] =
+					1;
 	}
 	return 0;
 }
@@ -203,7 +207,9 @@ static int add_intake(struct merge *m, unsigned i)
 			continue;
 		}
 		s = b < n ? intake_str(in, order[b], &len) : NULL;
-		c = a == m->n_fresh ? 1 : !s ? -1 : str_cmp(m->fresh[a].s, m->fresh[a].len, s, len);
+		c = a == m->n_fresh ? 1
+		    : !s            ? -1
+				    : str_cmp(m->fresh[a].s, m->fresh[a].len, s, len);
 		if (c <= 0) {
 			both[out] = m->fresh[a];
 			moved[a++] = (uint32_t)out;
@@ -236,7 +242,8 @@ static void find_places(struct merge *m, uint32_t *place)
 
 		place[i] = 0;
 		if (m->old)
-			place[i] = tables_find_str(m->old, m->fresh[i].s, m->fresh[i].len, &equal);
+			place[i] = tables_find_str(
+				m->old, m->fresh[i].s, m->fresh[i].len, &equal);
 		if (equal) {
 			m->old_used[place[i]] = 1;
 			place[i] |= IN_OLD;
@@ -362,7 +369,8 @@ static int sort_pairs(const struct merge *m, struct buf *refs)
 		to[at[from[i].pair.sym]++] = from[i];
 	memcpy(from, to, n * sizeof(*to));
 	for (size_t i = 0, end; i < n; i = end) {
-		for (end = i + 1; end < n && from[end].pair.sym == from[i].pair.sym; end++)
+		for (end = i + 1; end < n && from[end].pair.sym == from[i].pair.sym;
+			end++)
 			;
 		if (end - i > 1)
 			qsort(from + i, end - i, sizeof(*from), pair_cmp);
@@ -411,7 +419,8 @@ static int unite_pairs(struct merge *m)
 		if (o == n_old && ref == end)
 			break;
 		if (o < n_old)
-			p = (struct sym_crc){m->old_map[m->old->pairs[o].sym], m->old->pairs[o].crc};
+			p = (struct sym_crc){
+				m->old_map[m->old->pairs[o].sym], m->old->pairs[o].crc};
 		c = o == n_old ? 1 : ref == end ? -1 : pair_cmp(&p, &ref->pair);
 		q = c <= 0 ? p : ref->pair;
 		buf_add(&m->pairs, &q, sizeof(q));
@@ -439,7 +448,8 @@ static struct lengths lengths_of(const struct merge *m, const struct merge_mod *
 			r[1].values - r->values};
 	} else {
 		const struct raw_mod *r =
-			vec_data(&m->in->intakes[mod->intake].mods, struct raw_mod) + mod->row;
+			vec_data(&m->in->intakes[mod->intake].mods, struct raw_mod) +
+			mod->row;
 
 		return (struct lengths){r[1].exports - r->exports, r[1].needs - r->needs,
 			r[1].values - r->values};
@@ -483,14 +493,17 @@ static void copy_old_facts(struct merge *m, const struct mod *from, struct mod *
 	to->softdeps = to->values + (from->softdeps - from->values);
 	to->weakdeps = to->values + (from->weakdeps - from->values);
 	for (uint32_t i = from->exports; i < from[1].exports; i++)
-		*export++ = (struct sym_crc){m->old_map[old->exports[i].sym], old->exports[i].crc};
+		*export ++ = (struct sym_crc){
+			m->old_map[old->exports[i].sym], old->exports[i].crc};
 	for (uint32_t i = from->needs; i < from[1].needs; i++)
-		*need++ = m->old_pair_map[NEED_PAIR(old->needs[i])] | (old->needs[i] & NEED_WEAK);
+		*need++ = m->old_pair_map[NEED_PAIR(old->needs[i])] |
+			  (old->needs[i] & NEED_WEAK);
 	for (uint32_t i = from->values; i < from[1].values; i++)
 		*value++ = m->old_map[old->values[i]];
 }
 
-static void copy_raw_facts(struct merge *m, unsigned i, const struct raw_mod *from, struct mod *to)
+static void copy_raw_facts(
+	struct merge *m, unsigned i, const struct raw_mod *from, struct mod *to)
 {
 	const struct intake *in = &m->in->intakes[i];
 	struct sym_crc *export = m->out.exports + to->exports;
@@ -508,7 +521,7 @@ static void copy_raw_facts(struct merge *m, unsigned i, const struct raw_mod *fr
 	for (uint32_t k = from->exports; k < from[1].exports; k++) {
 		struct sym_crc e = vec_data(&in->exports, struct sym_crc)[k];
 
-		*export++ = (struct sym_crc){new_id(m, i, e.sym), e.crc};
+		*export ++ = (struct sym_crc){new_id(m, i, e.sym), e.crc};
 	}
 	for (uint32_t k = from->needs; k < from[1].needs; k++) {
 		uint32_t n = vec_data(&in->needs, uint32_t)[k];
@@ -528,7 +541,9 @@ static void copy_rows(struct merge *m)
 		const struct merge_dir *d = &m->in->dirs[i];
 
 		m->out.dirs[i] = (struct dir){.path = new_name(m, m->dir_path[i]),
-			.flags = d->flags, .first = d->first, .stamp = d->stamp};
+			.flags = d->flags,
+			.first = d->first,
+			.stamp = d->stamp};
 	}
 	m->out.dirs[m->in->n_dirs].first = m->in->n_mods;
 	for (uint32_t i = 0; i <= m->in->n_mods; i++) {
@@ -553,7 +568,9 @@ static void copy_rows(struct merge *m)
 			copy_old_facts(m, &m->old->mods[mod->row], to);
 		else
 			copy_raw_facts(m, (unsigned)mod->intake,
-				vec_data(&m->in->intakes[mod->intake].mods, struct raw_mod) + mod->row,
+				vec_data(&m->in->intakes[mod->intake].mods,
+					struct raw_mod) +
+					mod->row,
 				to);
 		at.exports += l.exports;
 		at.needs += l.needs;
@@ -567,7 +584,8 @@ static void copy_rows(struct merge *m)
 
 static int merge_alloc(struct merge *m)
 {
-	uint32_t n_str = m->old ? m->old->n.strings : 0, n_pair = m->old ? m->old->n.pairs : 0;
+	uint32_t n_str = m->old ? m->old->n.strings : 0,
+		 n_pair = m->old ? m->old->n.pairs : 0;
 
 	m->n_intakes = m->in->n_intakes + 1;
 	intake_init(&m->names);
@@ -583,8 +601,8 @@ static int merge_alloc(struct merge *m)
 	m->fresh_of = array(m->n_intakes, sizeof(*m->fresh_of));
 	m->pair_map = array(m->n_intakes, sizeof(*m->pair_map));
 	if (!m->file || !m->name || !m->dir_path || !m->old_used || !m->old_pair_used ||
-		!m->old_map || !m->old_pair_map || !m->str_used || !m->pair_used || !m->fresh_of ||
-		!m->pair_map)
+		!m->old_map || !m->old_pair_map || !m->str_used || !m->pair_used ||
+		!m->fresh_of || !m->pair_map)
 		return -ENOMEM;
 	return 0;
 }
@@ -626,7 +644,8 @@ static int unite_strings(struct merge *m)
 		int r;
 
 		m->fresh_of[i] = array(intake_n_strings(in), sizeof(uint32_t));
-		m->pair_map[i] = array(vec_len(&in->pairs, struct sym_crc), sizeof(uint32_t));
+		m->pair_map[i] =
+			array(vec_len(&in->pairs, struct sym_crc), sizeof(uint32_t));
 		if (!m->fresh_of[i] || !m->pair_map[i])
 			return -ENOMEM;
 		r = add_intake(m, i);
@@ -671,7 +690,8 @@ static int merge_run(struct merge *m, size_t head, void **ret_image)
 	return 0;
 }
 
-int merge_tables(struct merge_input *in, size_t head, struct tables *ret, void **ret_image)
+int merge_tables(
+	struct merge_input *in, size_t head, struct tables *ret, void **ret_image)
 {
 	struct merge m = {.in = in, .old = in->old};
 	int r = merge_run(&m, head, ret_image);

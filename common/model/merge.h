@@ -19,9 +19,9 @@ struct merge_dir {
 
 struct merge_mod {
 	const char *file;
-	uint16_t flags;  /* ROW_RACY, ROW_LINK; the others come with the facts */
-	int16_t intake;  /* where its facts are, or -1: they are row in the old table */
-	uint32_t row;    /* in the intake's mods, or in the old table */
+	uint16_t flags; /* ROW_RACY, ROW_LINK; the others come with the facts */
+	int16_t intake; /* where its facts are, or -1: they are row in the old table */
+	uint32_t row;   /* in the intake's mods, or in the old table */
 	struct stamp stamp;
 };
 
@@ -36,8 +36,10 @@ struct merge_input {
 };
 
 /*
- * Build the table. *ret points into *ret_image, at ret_image + head: head bytes, a multiple
- * of 8, are left free in front of it. The caller frees *ret_image. Returns 0, -ENOMEM, or
+ * Build the table. *ret points into *ret_image, at ret_image + head: head bytes, a
+ * multiple of 8, are left free in front of it. The caller frees *ret_image. Returns 0,
+ * -ENOMEM, or
  * -E2BIG where ids overflow.
  */
-int merge_tables(struct merge_input *in, size_t head, struct tables *ret, void **ret_image);
+int merge_tables(
+	struct merge_input *in, size_t head, struct tables *ret, void **ret_image);

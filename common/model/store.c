@@ -2,9 +2,9 @@
 /*
  *   file  struct store_head | image (tables.c)
  *
- * in the machine's byte order: a store never leaves its machine. The checksums cover every
- * byte behind the head's own, so that a store is either as it was written or not used at all,
- * and need not be synced to disk.
+ * in the machine's byte order: a store never leaves its machine. The checksums cover
+ * every byte behind the head's own, so that a store is either as it was written or not
+ * used at all, and need not be synced to disk.
  */
 
 #include "config.h"
@@ -39,7 +39,8 @@ const char *store_outcome_text(int outcome)
 		[STORE_UNSAFE] = "could have been written by somebody else",
 	};
 
-	return outcome > 0 && outcome < STORE_OUTCOMES ? texts[outcome] : "cannot be used";
+	return outcome > 0 && outcome < STORE_OUTCOMES ? texts[outcome]
+						       : "cannot be used";
 }
 
 void store_name(const char *root, const char *dir, char *ret)
@@ -48,7 +49,8 @@ void store_name(const char *root, const char *dir, char *ret)
 
 	while (*root == '/')
 		root++;
-	n = snprintf(ret, STORE_NAME_MAX + 1, "%s%s%s" STORE_SUFFIX, root, *root ? "/" : "", dir);
+	n = snprintf(ret, STORE_NAME_MAX + 1, "%s%s%s" STORE_SUFFIX, root,
+		*root ? "/" : "", dir);
 	if (n > 200)
 		snprintf(ret, STORE_NAME_MAX + 1, "%016llx%016llx" STORE_SUFFIX,
 			(unsigned long long)digest_hash(root, strlen(root)),
@@ -97,7 +99,8 @@ static int open_safely(int dirfd, const char *name, struct stat *st)
 /* For kernels that do not know MADV_POPULATE_READ (before 5.14). */
 static int read_whole(int fd, size_t len, void **ret)
 {
-	void *map = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	void *map = mmap(
+		NULL, len, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
 	if (map == MAP_FAILED)
 		return -ENOMEM;
@@ -110,8 +113,8 @@ static int read_whole(int fd, size_t len, void **ret)
 }
 
 /*
- * All pages are wanted now, and those that the disk does not give must be found now: to touch
- * one later would kill the process, in this run and in every later one.
+ * All pages are wanted now, and those that the disk does not give must be found now: to
+ * touch one later would kill the process, in this run and in every later one.
  */
 static int map_whole(int fd, size_t len, void **ret)
 {
@@ -126,7 +129,9 @@ static int map_whole(int fd, size_t len, void **ret)
 	}
 	err = errno;
 	munmap(map, len);
-	return err == EINVAL ? read_whole(fd, len, ret) : err == ENOMEM ? -ENOMEM : STORE_DAMAGED;
+	return err == EINVAL   ? read_whole(fd, len, ret)
+	       : err == ENOMEM ? -ENOMEM
+			       : STORE_DAMAGED;
 }
 
 int store_open(int dirfd, const char *name, const struct digest *where, struct store *ret)
@@ -147,7 +152,8 @@ int store_open(int dirfd, const char *name, const struct digest *where, struct s
 	s.head = s.map;
 	r = check(s.head, s.len, where);
 	if (r == 0) {
-		tables_place(&s.t, &s.head->counts, (char *)s.map + sizeof(struct store_head));
+		tables_place(
+			&s.t, &s.head->counts, (char *)s.map + sizeof(struct store_head));
 		if (tables_check(&s.t) < 0)
 			r = STORE_DAMAGED;
 	}
@@ -166,11 +172,15 @@ void store_close(struct store *s)
 	*s = (struct store){0};
 }
 
-/* That a directory is not racy any more is no reason to write: it is listed again, that is all. */
+/*
+ * That a directory is not racy any more is no reason to write: it is listed again, that
+ * is all.
+ */
 static bool same_dirs(const struct tables *a, const struct tables *b)
 {
 	for (uint32_t i = 0; i <= a->n.dirs; i++)
-		if (a->dirs[i].path != b->dirs[i].path || a->dirs[i].first != b->dirs[i].first ||
+		if (a->dirs[i].path != b->dirs[i].path ||
+			a->dirs[i].first != b->dirs[i].first ||
 			!stamp_eq(&a->dirs[i].stamp, &b->dirs[i].stamp))
 			return false;
 	return true;
@@ -218,7 +228,8 @@ int store_begin(int dirfd, const char *name, void *image, const struct counts *c
 		return r;
 	if (unlinkat(dirfd, temp, 0) < 0 && errno != ENOENT)
 		return neg_errno();
-	w.fd = openat(dirfd, temp, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+	w.fd = openat(
+		dirfd, temp, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
 	if (w.fd < 0)
 		return neg_errno();
 	h->image_checksum = digest_hash(h + 1, len);

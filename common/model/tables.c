@@ -42,8 +42,8 @@ static struct layout layout_of(const struct counts *n)
 
 size_t tables_size(const struct counts *n)
 {
-	const uint32_t all[] = {n->dirs, n->mods, n->exports, n->pairs, n->needs, n->values,
-		n->strings, n->text};
+	const uint32_t all[] = {n->dirs, n->mods, n->exports, n->pairs, n->needs,
+		n->values, n->strings, n->text};
 
 	for (size_t i = 0; i < ARRAY_SIZE(all); i++)
 		if (all[i] > COUNT_MAX)
@@ -75,7 +75,8 @@ static bool strings_ok(const struct tables *t)
 	bool bad = t->str_off[0] != 0 || t->str_off[t->n.strings] != t->n.text;
 
 	for (uint32_t i = 0; i < t->n.strings; i++)
-		bad |= t->str_off[i] >= t->str_off[i + 1] || t->str_off[i + 1] > t->n.text;
+		bad |= t->str_off[i] >= t->str_off[i + 1] ||
+		       t->str_off[i + 1] > t->n.text;
 	if (bad)
 		return false;
 	for (uint32_t i = 0; i < t->n.strings; i++)
@@ -128,7 +129,8 @@ static bool dirs_ok(const struct tables *t)
 	bool bad = d->first != 0 || end->first != t->n.mods;
 
 	for (; d < end; d++)
-		bad |= d->path >= t->n.strings || d->first > d[1].first || d[1].first > t->n.mods;
+		bad |= d->path >= t->n.strings || d->first > d[1].first ||
+		       d[1].first > t->n.mods;
 	if (bad)
 		return false;
 	for (d = t->dirs; d < end; d++)
@@ -151,17 +153,19 @@ bool tables_same_facts(const struct tables *a, const struct tables *b)
 		memcmp(a->exports, b->exports, (size_t)(l.end - l.exports)) != 0)
 		return false;
 	for (uint32_t i = 0; i <= a->n.dirs; i++)
-		if (a->dirs[i].path != b->dirs[i].path || a->dirs[i].first != b->dirs[i].first)
+		if (a->dirs[i].path != b->dirs[i].path ||
+			a->dirs[i].first != b->dirs[i].first)
 			return false;
 	for (uint32_t i = 0; i <= a->n.mods; i++) {
 		const struct mod *m = &a->mods[i], *n = &b->mods[i];
 
 		if (m->file != n->file || m->name != n->name || m->dir != n->dir ||
 			((m->flags ^ n->flags) & of_facts) || m->status != n->status ||
-			m->vermagic != n->vermagic || m->modinfo_name != n->modinfo_name ||
-			m->devnode != n->devnode || m->exports != n->exports ||
-			m->needs != n->needs || m->values != n->values ||
-			m->softdeps != n->softdeps || m->weakdeps != n->weakdeps)
+			m->vermagic != n->vermagic ||
+			m->modinfo_name != n->modinfo_name || m->devnode != n->devnode ||
+			m->exports != n->exports || m->needs != n->needs ||
+			m->values != n->values || m->softdeps != n->softdeps ||
+			m->weakdeps != n->weakdeps)
 			return false;
 	}
 	return true;
@@ -230,7 +234,10 @@ mod_row tables_find_mod(const struct tables *t, dir_row dir, const char *file)
 	return find_row(t, t->dirs[dir].first, t->dirs[dir + 1].first, mod_file, file);
 }
 
-/* Between a directory and a file, also where its path ends with one; of "/" that is enough. */
+/*
+ * Between a directory and a file, also where its path ends with one; of "/" that is
+ * enough.
+ */
 static bool has_slash(const struct tables *t, str_id dir)
 {
 	return str_len(t, dir) > 0 && !str_eq(str_of(t, dir), "/");
@@ -246,7 +253,10 @@ void tables_path(const struct tables *t, mod_row m, struct buf *to)
 	buf_add(to, str_of(t, t->mods[m].file), str_len(t, t->mods[m].file));
 }
 
-/* The bytes of a path, one after the other, without putting it together: nothing can fail. */
+/*
+ * The bytes of a path, one after the other, without putting it together: nothing can
+ * fail.
+ */
 struct path_reader {
 	const char *parts[3]; /* directory, slash, file */
 	unsigned part;
@@ -256,8 +266,9 @@ static struct path_reader path_reader(const struct tables *t, mod_row m)
 {
 	str_id dir = t->dirs[t->mods[m].dir].path;
 
-	return (struct path_reader){
-		{str_of(t, dir), has_slash(t, dir) ? "/" : "", str_of(t, t->mods[m].file)}, 0};
+	return (struct path_reader){{str_of(t, dir), has_slash(t, dir) ? "/" : "",
+					    str_of(t, t->mods[m].file)},
+		0};
 }
 
 /* A '/' ends a name: it sorts before every character. */

@@ -31,12 +31,15 @@ struct stamp {
 };
 
 enum {
-	/* the stats were so young when they were read that they prove nothing next time */
+	/*
+	 * the stats were so young when they were read that they prove nothing next time
+	 */
 	ROW_RACY = 1 << 0,
-	ROW_LINK = 1 << 1,      /* a symbolic link; the stamp is its target's */
+	ROW_LINK = 1 << 1,       /* a symbolic link; the stamp is its target's */
 	ROW_COMPRESSED = 1 << 2, /* the digest of the file's bytes on disk is known */
-	ROW_NODE_ONLY = 1 << 3, /* devnode is a name without type and numbers */
-	ROW_HIDES = 1 << 4, /* a directory: depmod.d leaves out what may be, or hold, modules */
+	ROW_NODE_ONLY = 1 << 3,  /* devnode is a name without type and numbers */
+	/* a directory: depmod.d leaves out what may be, or hold, modules */
+	ROW_HIDES = 1 << 4,
 };
 
 static inline struct stamp stamp_of(const struct stat *st)
@@ -62,10 +65,10 @@ struct mod {
 	str_id name; /* of the module, normalised */
 	dir_row dir;
 	uint16_t flags;
-	uint16_t status;  /* enum elfmod_status */
-	str_id vermagic;  /* or ID_NONE */
+	uint16_t status;     /* enum elfmod_status */
+	str_id vermagic;     /* or ID_NONE */
 	str_id modinfo_name; /* what .modinfo calls the module, or ID_NONE */
-	str_id devnode;   /* "NODE c10:200", or ID_NONE */
+	str_id devnode;      /* "NODE c10:200", or ID_NONE */
 	/* ranges: from here up to the next module's value; the last row is a sentinel */
 	uint32_t exports;
 	uint32_t needs;
@@ -110,12 +113,15 @@ struct tables {
 
 /* The size of an image with these counts; 0 if it is beyond what ids can number. */
 size_t tables_size(const struct counts *n);
-/* Point *ret into an image of tables_size(n) bytes, 8-byte aligned. The image is borrowed. */
+/*
+ * Point *ret into an image of tables_size(n) bytes, 8-byte aligned. The image is
+ * borrowed.
+ */
 void tables_place(struct tables *ret, const struct counts *n, void *image);
 /*
- * Is every id, range and offset of a placed table within bounds? After this none of them needs
- * to be checked again. That strings, directories and modules are sorted is believed: only who
- * may write the store could have put them out of order. 0 or -EBADMSG.
+ * Is every id, range and offset of a placed table within bounds? After this none of them
+ * needs to be checked again. That strings, directories and modules are sorted is
+ * believed: only who may write the store could have put them out of order. 0 or -EBADMSG.
  */
 int tables_check(const struct tables *t);
 
@@ -139,7 +145,8 @@ static inline bool stamp_eq(const struct stamp *a, const struct stamp *b)
 bool tables_same_facts(const struct tables *a, const struct tables *b);
 
 /* The first string that is not smaller; *ret_equal tells whether it is equal. */
-str_id tables_find_str(const struct tables *t, const char *s, size_t len, bool *ret_equal);
+str_id tables_find_str(
+	const struct tables *t, const char *s, size_t len, bool *ret_equal);
 /* A directory by path, or ID_NONE. */
 dir_row tables_find_dir(const struct tables *t, const char *path);
 /* A module of a directory by file name, or ID_NONE. */

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * The identity that counts here is with kmod's depmod on the same command line: its options,
- * its messages, its exit status, the host's configuration and the host's absolute links even
- * with -b. Below the host's root the facts store and the lock are used, as by kmp-depmod; a
- * tree elsewhere is a scratch tree, which only borrows facts of the same bytes.
+ * The identity that counts here is with kmod's depmod on the same command line: its
+ * options, its messages, its exit status, the host's configuration and the host's
+ * absolute links even with -b. Below the host's root the facts store and the lock are
+ * used, as by kmp-depmod; a tree elsewhere is a scratch tree, which only borrows facts of
+ * the same bytes.
  *
- * The caller reads the result next. So nothing is deferred, and neither lock nor store may
- * stand in the way: without them this is a plain depmod.
+ * The caller reads the result next. So nothing is deferred, and neither lock nor store
+ * may stand in the way: without them this is a plain depmod.
  */
 
 #include "config.h"
@@ -43,10 +44,10 @@ struct depmod {
 	struct utsname un;
 	/* derived */
 	struct root host;
-	char *dirname; /* as messages name the module directory */
-	char *dir;     /* the same, real and relative to the host's root */
-	char *outname; /* where the indexes go, if not there */
-	bool own;      /* it is a kernel of the host, not a scratch tree */
+	char *dirname;      /* as messages name the module directory */
+	char *dir;          /* the same, real and relative to the host's root */
+	char *outname;      /* where the indexes go, if not there */
+	bool own;           /* it is a kernel of the host, not a scratch tree */
 	bool output_failed; /* an index could not be written, and the message said so */
 	int lock, store;
 	struct report report;
@@ -113,7 +114,9 @@ static const char *full_path(const struct depmod *d, const char *path, struct bu
 	return b->err ? path : b->data;
 }
 
-/* With -n depmod prints the text files and makes no other, so these it does not notice. */
+/*
+ * With -n depmod prints the text files and makes no other, so these it does not notice.
+ */
 static bool about_bin_files(const struct event *e)
 {
 	switch (e->kind) {
@@ -151,26 +154,32 @@ static void on_event(void *arg, const struct event *e)
 		break;
 	case EVENT_DEVNODE:
 		say(PRIO_ERROR,
-			"Module '%s' has devname (%s) but lacks major and minor information. Ignoring.",
+			"Module '%s' has devname (%s) but lacks major and minor "
+			"information. Ignoring.",
 			e->path, detail);
 		break;
 	case EVENT_ALIAS_BRACKETS:
 		say(PRIO_WARNING, "Unmatched bracket in %s", detail);
 		break;
 	case EVENT_KEY_ASCII:
-		say(PRIO_WARNING, "Module index: only 7-bit ASCII is supported, left out: %s", detail);
+		say(PRIO_WARNING,
+			"Module index: only 7-bit ASCII is supported, left out: %s",
+			detail);
 		break;
 	case EVENT_SYMBOL_UNKNOWN:
 		say(PRIO_WARNING, "%s needs unknown symbol %s", path, detail);
 		break;
 	case EVENT_SYMBOL_CRC:
-		say(PRIO_WARNING, "%s disagrees about version of symbol %s", path, detail);
+		say(PRIO_WARNING, "%s disagrees about version of symbol %s", path,
+			detail);
 		break;
 	case EVENT_KEY_DUPLICATE:
 		say(PRIO_WARNING, "duplicate module %s:\n%s", e->path, detail);
 		break;
 	case EVENT_SYMBOLS_LINE:
-		say(PRIO_ERROR, d->symvers ? "%s:%u Invalid symbol version %s" : "%s:%u: invalid line: %s\n",
+		say(PRIO_ERROR,
+			d->symvers ? "%s:%u Invalid symbol version %s"
+				   : "%s:%u: invalid line: %s\n",
 			e->path, e->line, detail);
 		break;
 	case EVENT_DIR_UNREADABLE:
@@ -190,7 +199,8 @@ static void on_event(void *arg, const struct event *e)
 		say(PRIO_ERROR, "path is too long %s", path);
 		break;
 	case EVENT_CONFIG_FILE:
-		say(PRIO_ERROR, "file parse %s%s: %s", *e->path == '/' ? "" : "/", e->path, why);
+		say(PRIO_ERROR, "file parse %s%s: %s", *e->path == '/' ? "" : "/",
+			e->path, why);
 		break;
 	case EVENT_CONFIG_LINE:
 		say(PRIO_ERROR, "%s%s:%u: ignoring bad line starting with '%s'",
@@ -198,9 +208,11 @@ static void on_event(void *arg, const struct event *e)
 		break;
 	case EVENT_LIST_MISSING:
 		if (access(d->dirname, F_OK) < 0)
-			say(PRIO_WARNING, "could not open directory %s: %s", d->dirname, why);
+			say(PRIO_WARNING, "could not open directory %s: %s", d->dirname,
+				why);
 		else
-			say(PRIO_WARNING, "could not open %s at %s: %s", e->path, d->dirname, why);
+			say(PRIO_WARNING, "could not open %s at %s: %s", e->path,
+				d->dirname, why);
 		break;
 	case EVENT_ORDER_CUT:
 		say(PRIO_ERROR, "%s:%u corrupted line misses '\\n'", path, e->line);
@@ -220,8 +232,10 @@ static void on_event(void *arg, const struct event *e)
 			say(PRIO_FATAL, "could not open directory %s: %s",
 				d->outname ? d->outname : d->dirname, why);
 		else if (e->number)
-			say(PRIO_ERROR, "Could not write index '%s': %s; %u indexes are new, the others old", e->path,
-				why, e->number);
+			say(PRIO_ERROR,
+				"Could not write index '%s': %s; %u indexes are new, the "
+				"others old",
+				e->path, why, e->number);
 		else
 			say(PRIO_ERROR, "Could not write index '%s': %s", e->path, why);
 		break;
@@ -269,7 +283,8 @@ static void help(void)
 {
 	fputs("Usage: depmod [OPTION...] [KVER [FILE...]]\n"
 	      "\n"
-	      "Write the module indexes of KVER (default: the running kernel). This is kmp-depmod's\n"
+	      "Write the module indexes of KVER (default: the running kernel). This is "
+	      "kmp-depmod's\n"
 	      "depmod: it takes kmod's options and reads only modules that changed.\n"
 	      "\n"
 	      "  -a, --all              all modules (default unless files are given)\n"
@@ -277,7 +292,8 @@ static void help(void)
 	      "  -e, --errsyms          report symbols that nothing exports\n"
 	      "  -n, --show             write the indexes to standard output\n"
 	      "  -P, --symbol-prefix=C  a character in front of symbols\n"
-	      "  -C, --config=PATH      configuration instead of the depmod.d directories\n"
+	      "  -C, --config=PATH      configuration instead of the depmod.d "
+	      "directories\n"
 	      "  -v, --verbose          show each dependency\n"
 	      "  -w, --warn             report duplicates\n"
 	      "  -I, --incremental      the default\n"
@@ -286,10 +302,12 @@ static void help(void)
 	      "  -h, --help             show this\n"
 	      "\n"
 	      "  -b, --basedir=DIR      the module tree is below DIR\n"
-	      "  -m, --moduledir=DIR    module directory, below the base (default: lib/modules)\n"
+	      "  -m, --moduledir=DIR    module directory, below the base (default: "
+	      "lib/modules)\n"
 	      "  -o, --outdir=DIR       write below DIR\n"
 	      "  -F, --filesyms=FILE    the kernel's symbols: a System.map\n"
-	      "  -E, --symvers=FILE     the kernel's symbols and CRCs: a Module.symvers\n",
+	      "  -E, --symvers=FILE     the kernel's symbols and CRCs: a "
+	      "Module.symvers\n",
 		stdout);
 }
 
@@ -373,12 +391,14 @@ static int take_option(struct depmod *d, int c, int index)
 	case 'r':
 	case OPT_MAP:
 		if (index >= 0)
-			say(PRIO_WARNING, "Ignored deprecated option --%s", long_options[index].name);
+			say(PRIO_WARNING, "Ignored deprecated option --%s",
+				long_options[index].name);
 		else
 			say(PRIO_WARNING, "Ignored deprecated option -%c", c);
 		break;
 	case 'V':
-		printf("kmp-depmod %s, in place of depmod from kmod version 34\n%cZSTD %cXZ %cZLIB\n",
+		printf("kmp-depmod %s, in place of depmod from kmod version 34\n%cZSTD "
+		       "%cXZ %cZLIB\n",
 			PACKAGE_VERSION, WITH_ZSTD ? '+' : '-', WITH_XZ ? '+' : '-',
 			WITH_GZIP ? '+' : '-');
 		return EXIT_SUCCESS;
@@ -401,7 +421,8 @@ static bool is_version(const char *s)
 static int parse(struct depmod *d, int argc, char **argv)
 {
 	for (;;) {
-		int index = -1, c = getopt_long(argc, argv, short_options, long_options, &index), r;
+		int index = -1,
+		    c = getopt_long(argc, argv, short_options, long_options, &index), r;
 
 		if (c == -1)
 			break;
@@ -447,7 +468,8 @@ static int find_dirs(struct depmod *d)
 	while (*modules == '/')
 		modules++;
 	d->own = real && str_eq(real, "/");
-	if (asprintf(&d->dirname, "%s/%s/%s", d->basedir ? base : "", modules, d->kver) < 0)
+	if (asprintf(&d->dirname, "%s/%s/%s", d->basedir ? base : "", modules, d->kver) <
+		0)
 		return -ENOMEM;
 	if (strlen(d->dirname) >= PATH_MAX)
 		return -ENAMETOOLONG;
@@ -503,7 +525,8 @@ static void show_outputs(const struct update *u)
 			fwrite(u->out.file[i].data, 1, u->out.file[i].len, stdout);
 }
 
-static void path_of(const struct depmod *d, const struct update *u, mod_idx i, struct buf *b)
+static void path_of(
+	const struct depmod *d, const struct update *u, mod_idx i, struct buf *b)
 {
 	mod_row row = u->r.row[i];
 
@@ -530,13 +553,16 @@ static void show_needs(const struct depmod *d, const struct update *u)
 			str_id sym = t->pairs[NEED_PAIR(t->needs[n])].sym;
 			sym_key k = resolved_look(&u->r, sym);
 
-			/* direct dependencies are in the order of the first need of each */
+			/*
+			 * direct dependencies are in the order of the first need of each
+			 */
 			if (u->r.owner[k] != direct.ids[next])
 				continue;
 			next++;
 			path_of(d, u, u->r.owner[k], &to);
 			if (!from.err && !to.err)
-				printf("%s needs \"%s\": %s\n", from.data, resolved_key_name(&u->r, k), to.data);
+				printf("%s needs \"%s\": %s\n", from.data,
+					resolved_key_name(&u->r, k), to.data);
 		}
 	}
 }
@@ -550,7 +576,8 @@ static void report_problems(const struct depmod *d, const struct update *u)
 		path_of(d, u, p->mod, &path);
 		if (path.err)
 			return;
-		report_event(&d->report, .kind = p->crc ? EVENT_SYMBOL_CRC : EVENT_SYMBOL_UNKNOWN,
+		report_event(&d->report,
+			.kind = p->crc ? EVENT_SYMBOL_CRC : EVENT_SYMBOL_UNKNOWN,
 			.path = path.data, .detail = str_of(&u->t, p->sym));
 	}
 }
@@ -565,11 +592,14 @@ static void append_stats(const struct update *u)
 	if (!f)
 		return;
 	fprintf(f,
-		"{\"modules\": %u, \"modules_read\": %llu, \"modules_decompressed\": %llu, "
-		"\"modules_digested\": %llu, \"files_written\": %u, \"store_used\": %s}\n",
+		"{\"modules\": %u, \"modules_read\": %llu, \"modules_decompressed\": "
+		"%llu, "
+		"\"modules_digested\": %llu, \"files_written\": %u, \"store_used\": "
+		"%s}\n",
 		u->scan.n_files, (unsigned long long)s->modules_read,
-		(unsigned long long)s->modules_decompressed, (unsigned long long)s->digested,
-		u->pub.n_written, u->store.head ? "true" : "false");
+		(unsigned long long)s->modules_decompressed,
+		(unsigned long long)s->digested, u->pub.n_written,
+		u->store.head ? "true" : "false");
 	fclose(f);
 }
 
@@ -606,7 +636,8 @@ static int failed(const struct depmod *d, const struct update *u, int err)
 		say(PRIO_FATAL, "could not %s module %s: %s", again ? "add" : "create",
 			d->files[u->bad_file], strerror(-err));
 	} else if (err == -ENOENT || err == -ENOTDIR || err == -EACCES) {
-		say(PRIO_ERROR, "could not open directory %s: %s", d->dirname, strerror(-err));
+		say(PRIO_ERROR, "could not open directory %s: %s", d->dirname,
+			strerror(-err));
 		say(PRIO_FATAL, "could not search modules: %s", strerror(-err));
 	} else {
 		say(PRIO_FATAL, "%s: %s", d->dirname, failure_text(err));
@@ -678,7 +709,8 @@ static int load_vmlinux(struct depmod *d, struct vmlinux *v)
 		return 0; /* no symbols are in it */
 
 	if (r < 0)
-		say(PRIO_FATAL, "could not load %s: %s", d->symvers ? d->symvers : d->sysmap, strerror(-r));
+		say(PRIO_FATAL, "could not load %s: %s",
+			d->symvers ? d->symvers : d->sysmap, strerror(-r));
 	return r;
 }
 
@@ -689,9 +721,11 @@ static void look_for_dep(const struct depmod *d)
 	struct stat st;
 
 	if (dir < 0)
-		say(PRIO_ERROR, "could not open directory %s: %s", d->dirname, strerror(errno));
+		say(PRIO_ERROR, "could not open directory %s: %s", d->dirname,
+			strerror(errno));
 	else if (fstatat(dir, "modules.dep", &st, 0) < 0)
-		say(PRIO_ERROR, "could not fstatat(%s, modules.dep): %s", d->dirname, strerror(errno));
+		say(PRIO_ERROR, "could not fstatat(%s, modules.dep): %s", d->dirname,
+			strerror(errno));
 }
 
 static int main_run(struct depmod *d)
@@ -702,7 +736,8 @@ static int main_run(struct depmod *d)
 	struct conf conf;
 
 	if (r < 0) {
-		say(PRIO_ERROR, "Bad directory %s: %s", d->dirname ? d->dirname : d->kver, strerror(-r));
+		say(PRIO_ERROR, "Bad directory %s: %s", d->dirname ? d->dirname : d->kver,
+			strerror(-r));
 		return EXIT_FAILURE;
 	}
 	if (d->quick && d->show)
@@ -712,7 +747,8 @@ static int main_run(struct depmod *d)
 	set_target(d);
 	if (check && load_vmlinux(d, &vmlinux) < 0)
 		return EXIT_FAILURE;
-	if (d->own && !d->show && !d->outname && lock_take(&d->host, LOCK_WAIT_MS, &d->lock) != 0)
+	if (d->own && !d->show && !d->outname &&
+		lock_take(&d->host, LOCK_WAIT_MS, &d->lock) != 0)
 		d->lock = -1;
 	if (conf_read(&d->host, &conf, NULL, NULL) == 0 && !conf.forget)
 		d->store = host_open_store(

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Which kernel a package's module belongs to, its path says; --kernel asks about others, for
- * which the package was not built: there its modules are laid where the tools that link
- * compatible modules would put them, below weak-updates if depmod.d searches that.
+ * Which kernel a package's module belongs to, its path says; --kernel asks about others,
+ * for which the package was not built: there its modules are laid where the tools that
+ * link compatible modules would put them, below weak-updates if depmod.d searches that.
  *
  * The tree's own facts come from the engine as in any dry run. If the package changes
  * depmod.d, the tree is scanned again under the new rules, since these may exclude files.
@@ -18,13 +18,14 @@
 #include "model/merge.h"
 #include "program/dryrun.h"
 
-static const char *const list_names[] = {"modules.order", "modules.builtin", "modules.builtin.modinfo"};
+static const char *const list_names[] = {
+	"modules.order", "modules.builtin", "modules.builtin.modinfo"};
 enum { LIST_ORDER, LIST_BUILTIN, LIST_MODINFO, N_LISTS };
 
 /* One kernel and all that is made for it. */
 struct job {
 	const struct kernel *kernel;
-	bool absent; /* the package brings it */
+	bool absent;  /* the package brings it */
 	bool scanned; /* u is what update_run() said: err */
 	int err;
 	struct target t, t_after;
@@ -50,7 +51,8 @@ struct dry {
 	struct kernels absent;
 	struct job *jobs;
 	size_t n;
-	struct job early; /* read while the packages are inspected; its kernel is NULL if none was */
+	/* read while the packages are inspected; its kernel is NULL if none was */
+	struct job early;
 	struct arena mem;
 };
 
@@ -77,7 +79,8 @@ static size_t split_path(const char *path, const char **ret_kver, size_t *ret_le
 }
 
 /* What a path within the root is below a kernel's directory, or NULL. */
-static const char *below_kernel(const struct dry *d, const struct kernel *k, const char *path)
+static const char *below_kernel(
+	const struct dry *d, const struct kernel *k, const char *path)
 {
 	_cleanup_(freep) char *prefix = NULL, *real = NULL;
 	const char *kver;
@@ -85,17 +88,23 @@ static const char *below_kernel(const struct dry *d, const struct kernel *k, con
 
 	if (n == 0 || len != strlen(k->kver) || memcmp(kver, k->kver, len) != 0)
 		return NULL;
-	/* /lib may be a link, or a directory beside /usr/lib with a kernel of the same name */
+	/*
+	 * /lib may be a link, or a directory beside /usr/lib with a kernel of the same
+	 * name
+	 */
 	prefix = strndup(path, n);
-	if (prefix && root_realpath(&d->s->root, prefix, &real) == 0 && !str_eq(real, k->dir))
+	if (prefix && root_realpath(&d->s->root, prefix, &real) == 0 &&
+		!str_eq(real, k->dir))
 		return NULL;
 	return path + n + 1;
 }
 
-static const struct kernel *kernel_named(const struct kernels *k, const char *kver, size_t len)
+static const struct kernel *kernel_named(
+	const struct kernels *k, const char *kver, size_t len)
 {
 	for (size_t i = 0; i < k->n; i++)
-		if (strlen(k->list[i].kver) == len && memcmp(k->list[i].kver, kver, len) == 0)
+		if (strlen(k->list[i].kver) == len &&
+			memcmp(k->list[i].kver, kver, len) == 0)
 			return &k->list[i];
 	return NULL;
 }
@@ -109,7 +118,8 @@ static bool is_list(const char *rest)
 }
 
 /* A kernel that is not there, but comes with its lists. */
-static int add_absent(struct dry *d, const char *path, const char *kver, size_t len, size_t prefix)
+static int add_absent(
+	struct dry *d, const char *path, const char *kver, size_t len, size_t prefix)
 {
 	struct kernel *grown, *k;
 
@@ -135,7 +145,8 @@ static int find_absent(struct dry *d)
 		const char *kver;
 		size_t len, n = f[i].bare ? 0 : split_path(f[i].path, &kver, &len);
 
-		if (n && is_list(f[i].path + n + 1) && !kernel_named(&d->s->kernels, kver, len))
+		if (n && is_list(f[i].path + n + 1) &&
+			!kernel_named(&d->s->kernels, kver, len))
 			r = add_absent(d, f[i].path, kver, len, n);
 	}
 	return r;
@@ -169,7 +180,10 @@ static int release_of(const struct package_file *f, struct buf *ret)
 	return r ? r : ret->err;
 }
 
-/* Where a module without a path goes: as `make modules_install` of one outside the kernel does. */
+/*
+ * Where a module without a path goes: as `make modules_install` of one outside the kernel
+ * does.
+ */
 static int place_bare(struct dry *d)
 {
 	struct package_file *f = vec_data(&d->p.files, struct package_file);
@@ -184,12 +198,15 @@ static int place_bare(struct dry *d)
 			r = release_of(&f[i], &release);
 			if (r < 0)
 				return r;
-			if (!*release.data ||
-				!kernel_named(&d->s->kernels, release.data, strlen(release.data))) {
-				message(&d->s->m, "'%s': built for kernel %s, which is not below '%s'; name "
-						  "one with --kernel",
+			if (!*release.data || !kernel_named(&d->s->kernels, release.data,
+						      strlen(release.data))) {
+				message(&d->s->m,
+					"'%s': built for kernel %s, which is not below "
+					"'%s'; name "
+					"one with --kernel",
 					package_of(&d->p, f[i].package)->file,
-					*release.data ? release.data : "nobody knows which",
+					*release.data ? release.data
+						      : "nobody knows which",
 					*d->s->root.path ? d->s->root.path : "/");
 				return -EINVAL;
 			}
@@ -219,13 +236,15 @@ static bool is_concerned(const struct dry *d, const struct kernel *k)
 {
 	const struct package_old *old = vec_data(&d->p.olds, struct package_old);
 
-	if (d->conf.len || brings(d, k) || (d->p.list.len == 0 && d->s->o->n_removed == 0))
+	if (d->conf.len || brings(d, k) ||
+		(d->p.list.len == 0 && d->s->o->n_removed == 0))
 		return true;
 	for (size_t i = 0; i < vec_len(&d->p.olds, struct package_old); i++)
 		if (below_kernel(d, k, old[i].path))
 			return true;
 	for (int i = 0; i < d->s->o->n_removed; i++)
-		if (*d->s->o->removed[i] != '/' || below_kernel(d, k, d->s->o->removed[i]))
+		if (*d->s->o->removed[i] != '/' ||
+			below_kernel(d, k, d->s->o->removed[i]))
 			return true;
 	return false;
 }
@@ -276,11 +295,13 @@ static void tell_strangers(const struct dry *d)
 		const char *kver;
 		size_t len;
 
-		if (!split_path(f[i].path, &kver, &len) || kernel_named(&d->s->kernels, kver, len) ||
+		if (!split_path(f[i].path, &kver, &len) ||
+			kernel_named(&d->s->kernels, kver, len) ||
 			kernel_named(&d->absent, kver, len) ||
 			(len == last_len && memcmp(kver, last, len) == 0))
 			continue;
-		message(&d->s->m, "%.*s: not below '%s': the modules for it are not looked at",
+		message(&d->s->m,
+			"%.*s: not below '%s': the modules for it are not looked at",
 			(int)len, kver, *d->s->root.path ? d->s->root.path : "/");
 		last = kver;
 		last_len = len;
@@ -330,7 +351,9 @@ static int collect_conf(struct dry *d)
 	for (size_t i = 0; i < vec_len(&d->p.files, struct package_file); i++)
 		if (!f[i].bare && is_conf(f[i].path))
 			buf_add(&d->conf,
-				&(struct target_conf){.path = f[i].path, .data = f[i].data, .len = f[i].len},
+				&(struct target_conf){.path = f[i].path,
+					.data = f[i].data,
+					.len = f[i].len},
 				sizeof(struct target_conf));
 	return d->conf.err;
 }
@@ -356,9 +379,12 @@ static bool searches_weak_updates(const struct depmodd *c)
 	return false;
 }
 
-/* Where a file of a package goes below the job's kernel; NULL: nowhere. *ret_own: built for it. */
-static const char *place_of(struct dry *d, const struct job *j, const struct package_file *f,
-	bool stranger, const struct depmodd *c)
+/*
+ * Where a file of a package goes below the job's kernel; NULL: nowhere. *ret_own: built
+ * for it.
+ */
+static const char *place_of(struct dry *d, const struct job *j,
+	const struct package_file *f, bool stranger, const struct depmodd *c)
 {
 	const char *rest = below_kernel(d, j->kernel, f->path), *kver;
 	_cleanup_(buf_done) struct buf path = {0};
@@ -415,8 +441,8 @@ static int collect_files(struct dry *d, struct job *j, const struct depmodd *c)
 }
 
 /* Paths of the tree that a removed path names: itself, or all below it. */
-static int collect_below(struct dry *d, struct job *j, const struct tables *t, const char *path,
-	unsigned *found)
+static int collect_below(struct dry *d, struct job *j, const struct tables *t,
+	const char *path, unsigned *found)
 {
 	size_t n = strlen(path);
 
@@ -466,7 +492,8 @@ static int collect_removed(struct dry *d, struct job *j, const struct tables *t)
 			continue;
 		r = collect_below(d, j, t, rest, &found);
 		if (r == 0 && found == 0)
-			message(&d->s->m, "%s: '%s': --remove names no module that is there",
+			message(&d->s->m,
+				"%s: '%s': --remove names no module that is there",
 				j->kernel->kver, rest);
 	}
 	return r ? r : j->removed.err;
@@ -477,8 +504,10 @@ static int collect_removed(struct dry *d, struct job *j, const struct tables *t)
 static int scan_tree_of(const struct dry *d, const struct job *j, const struct target *t,
 	struct update *ret)
 {
-	struct update_options o = {.facts_only = true, .full = d->s->o->full,
-		.store_dir = d->s->store_dir, .donor_dir = -1};
+	struct update_options o = {.facts_only = true,
+		.full = d->s->o->full,
+		.store_dir = d->s->store_dir,
+		.donor_dir = -1};
 	char name[NAME_MAX + 1];
 
 	session_store_name(d->s, j->kernel, name);
@@ -486,12 +515,17 @@ static int scan_tree_of(const struct dry *d, const struct job *j, const struct t
 	return update_run(t, &o, ret);
 }
 
-/* Where it is clear which kernel will be asked about, its tree is read at the same time. */
+/*
+ * Where it is clear which kernel will be asked about, its tree is read at the same time.
+ */
 static int read_early(struct dry *d)
 {
 	const struct session *s = d->s;
-	const char *kver = s->named ? s->o->kernels[0] : s->kernels.n == 1 ? s->kernels.list[0].kver : NULL;
-	const struct kernel *k = kver ? kernel_named(&s->kernels, kver, strlen(kver)) : NULL;
+	const char *kver = s->named            ? s->o->kernels[0]
+			   : s->kernels.n == 1 ? s->kernels.list[0].kver
+					       : NULL;
+	const struct kernel *k =
+		kver ? kernel_named(&s->kernels, kver, strlen(kver)) : NULL;
 	int r;
 
 	if (!k)
@@ -531,7 +565,8 @@ static int read_tree(struct dry *d, struct job *j)
 
 static void take_lists(struct job *j)
 {
-	const struct buf *have[N_LISTS] = {&j->u.order, &j->u.builtin, &j->u.builtin_modinfo};
+	const struct buf *have[N_LISTS] = {
+		&j->u.order, &j->u.builtin, &j->u.builtin_modinfo};
 
 	j->has_list[LIST_ORDER] = !j->u.order_err;
 	j->has_list[LIST_BUILTIN] = !j->u.builtin_err;
@@ -550,19 +585,23 @@ static int tie_rows(struct forecast *f, const struct tables *after)
 		if (f->over.base[m] == ID_NONE)
 			continue;
 		mod = &after->mods[f->over.base[m]];
-		dir = tables_find_dir(f->before, str_of(after, after->dirs[mod->dir].path));
-		f->over.base[m] = dir == ID_NONE ?
-					  ID_NONE :
-					  tables_find_mod(f->before, dir, str_of(after, mod->file));
+		dir = tables_find_dir(
+			f->before, str_of(after, after->dirs[mod->dir].path));
+		f->over.base[m] = dir == ID_NONE ? ID_NONE
+						 : tables_find_mod(f->before, dir,
+							   str_of(after, mod->file));
 	}
 	return 0;
 }
 
-/* Each index as it is complete: compared with the one on disk, and written below --outdir. */
+/*
+ * Each index as it is complete: compared with the one on disk, and written below
+ * --outdir.
+ */
 struct emission {
 	struct dry *d;
 	struct job *j;
-	int dir; /* the kernel's directory; -1: it is not there */
+	int dir;                     /* the kernel's directory; -1: it is not there */
 	struct publisher *publisher; /* NULL: without --outdir */
 	int err;
 };
@@ -580,7 +619,8 @@ static int emit_to(struct emission *e)
 	struct job *j = e->j;
 	struct kernel_lists lists = {
 		.builtin = j->has_list[LIST_BUILTIN] ? &j->lists[LIST_BUILTIN] : NULL,
-		.builtin_modinfo = j->has_list[LIST_MODINFO] ? &j->lists[LIST_MODINFO] : NULL,
+		.builtin_modinfo =
+			j->has_list[LIST_MODINFO] ? &j->lists[LIST_MODINFO] : NULL,
 	};
 	struct output_sink sink = {take_index, e};
 
@@ -605,8 +645,8 @@ static int write_indexes(struct emission *e)
 			publish_abort(&p);
 	}
 	if (r < 0)
-		message(&e->d->s->m, "'%s': the indexes cannot be written: %s", e->j->outdir,
-			strerror(-r));
+		message(&e->d->s->m, "'%s': the indexes cannot be written: %s",
+			e->j->outdir, strerror(-r));
 	return r;
 }
 
@@ -663,9 +703,12 @@ static int run_job(struct dry *d, struct job *j)
 	if (r < 0)
 		return r;
 	tree = j->reread ? &j->u_after.t : &j->u.t;
-	*f = (struct forecast){.t = &j->t_after, .packages = &d->p, .before = &j->u.t,
+	*f = (struct forecast){.t = &j->t_after,
+		.packages = &d->p,
+		.before = &j->u.t,
 		.config_before = &j->u.config,
-		.config = j->reread ? &j->u_after.config : &j->u.config, .info = &j->info};
+		.config = j->reread ? &j->u_after.config : &j->u.config,
+		.info = &j->info};
 	take_lists(j);
 	r = collect_removed(d, j, tree);
 	if (r == 0)
@@ -674,8 +717,8 @@ static int run_job(struct dry *d, struct job *j)
 		r = kernelinfo_load(&j->t, d->s->has_vmlinux ? &d->s->vmlinux : NULL,
 			d->s->o->symvers ? d->s->o->symvers : d->s->o->sysmap, &j->info);
 	o = (struct overlay){vec_data(&j->files, struct overlay_file),
-		vec_len(&j->files, struct overlay_file), vec_data(&j->removed, const char *),
-		vec_len(&j->removed, const char *)};
+		vec_len(&j->files, struct overlay_file),
+		vec_data(&j->removed, const char *), vec_len(&j->removed, const char *)};
 	if (r == 0)
 		r = overlay_apply(&j->t, tree, &o, &f->over);
 	if (r < 0)
@@ -751,7 +794,8 @@ int dryrun(struct session *s)
 {
 	struct dry d = {.s = s};
 	struct inspector inspector;
-	int r = packages_start(&s->m, &s->root, s->o->packages, (size_t)s->o->n_packages, &inspector);
+	int r = packages_start(
+		&s->m, &s->root, s->o->packages, (size_t)s->o->n_packages, &inspector);
 	int early = r == 0 ? read_early(&d) : 0;
 
 	if (r == 0)
@@ -767,7 +811,8 @@ int dryrun(struct session *s)
 	for (size_t i = 0; i < d.n && r == 0; i++) {
 		r = run_job(&d, &d.jobs[i]);
 		if (r < 0 && r != -ENOMEM)
-			message(&s->m, "%s: failed: %s", d.jobs[i].kernel->kver, failure_text(r));
+			message(&s->m, "%s: failed: %s", d.jobs[i].kernel->kver,
+				failure_text(r));
 	}
 	if (r == 0)
 		r = show(&d);

@@ -17,9 +17,10 @@ struct prospect {
 int dryrun(struct session *s);
 
 /* Reports on standard output. */
-void prospect_text(const struct session *s, const struct packages *p, const struct prospect *list,
-	size_t n);
-int prospect_explain(const struct session *s, const struct prospect *p, const char *module);
+void prospect_text(const struct session *s, const struct packages *p,
+	const struct prospect *list, size_t n);
+int prospect_explain(
+	const struct session *s, const struct prospect *p, const char *module);
 int prospect_dot(const struct packages *p, const struct prospect *list, size_t n);
-int prospect_json(const struct session *s, const struct packages *p, const struct prospect *list,
-	size_t n);
+int prospect_json(const struct session *s, const struct packages *p,
+	const struct prospect *list, size_t n);

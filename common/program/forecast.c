@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Rows of the two tables are tied by their paths, which the overlay knows; a module of the
- * tree that is in both has the same needs in the same order in both, so that a need that
- * fares worse is found by walking both lists at once.
+ * Rows of the two tables are tied by their paths, which the overlay knows; a module of
+ * the tree that is in both has the same needs in the same order in both, so that a need
+ * that fares worse is found by walking both lists at once.
  *
- * A symbol that no module exports is the kernel's own: looked up in Module.symvers if there is
- * one. Otherwise the kernel's other modules testify: they were built for it, so what they need
- * of it is there, with the CRC that they need it with.
+ * A symbol that no module exports is the kernel's own: looked up in Module.symvers if
+ * there is one. Otherwise the kernel's other modules testify: they were built for it, so
+ * what they need of it is there, with the CRC that they need it with.
  */
 
 #include <stdarg.h>
@@ -58,8 +58,9 @@ static const struct package_file *file_of(const struct forecast *f, mod_row row)
 {
 	uint32_t o = f->over.origin[row];
 
-	return o == ID_NONE ? NULL :
-			      &vec_data(&f->packages->files, struct package_file)[f->file_of[o]];
+	return o == ID_NONE ? NULL
+			    : &vec_data(&f->packages->files,
+				      struct package_file)[f->file_of[o]];
 }
 
 const struct package *forecast_package(const struct forecast *f, mod_row row)
@@ -102,7 +103,8 @@ static void trouble(struct forecast *f, enum problem_kind kind, bool breaks, mod
 
 static const char **list_paths(struct forecast *f, const struct tables *t)
 {
-	const char **paths = arena_alloc(&f->mem, ((size_t)t->n.mods + 1) * sizeof(*paths));
+	const char **paths =
+		arena_alloc(&f->mem, ((size_t)t->n.mods + 1) * sizeof(*paths));
 	_cleanup_(buf_done) struct buf b = {0};
 
 	for (mod_row m = 0; paths && m < t->n.mods; m++) {
@@ -130,7 +132,8 @@ int forecast_resolve(struct forecast *f)
 	quiet.report = &silent;
 	f->paths = list_paths(f, &f->over.t);
 	f->old_paths = list_paths(f, f->before);
-	f->row_of_old = arena_alloc(&f->mem, ((size_t)f->before->n.mods + 1) * sizeof(mod_row));
+	f->row_of_old =
+		arena_alloc(&f->mem, ((size_t)f->before->n.mods + 1) * sizeof(mod_row));
 	if (!f->paths || !f->old_paths || !f->row_of_old)
 		return -ENOMEM;
 	memset(f->row_of_old, 0xff, f->before->n.mods * sizeof(mod_row));
@@ -154,7 +157,8 @@ const char *forecast_rule(struct forecast *f, mod_row won, mod_row lost)
 
 	if (forward > 0 && rule)
 		words = rule;
-	else if (resolve_replaces(f->t, &f->over.t, f->config, lost, won, &rule) == 0 && rule)
+	else if (resolve_replaces(f->t, &f->over.t, f->config, lost, won, &rule) == 0 &&
+		 rule)
 		words = rule;
 	if (!words)
 		return NULL;
@@ -164,7 +168,8 @@ const char *forecast_rule(struct forecast *f, mod_row won, mod_row lost)
 	return format(f, "search %s", words);
 }
 
-static void add_change(struct forecast *f, enum change_kind kind, mod_row row, struct change c)
+static void add_change(
+	struct forecast *f, enum change_kind kind, mod_row row, struct change c)
 {
 	c.kind = kind;
 	if (row != ID_NONE) {
@@ -196,8 +201,10 @@ static void compare_winner(struct forecast *f, mod_row row)
 		mod_row former = former_winner(f, row);
 
 		add_change(f, CHANGE_UNHIDDEN, row,
-			(struct change){.by = former == ID_NONE ? NULL : f->old_paths[former]});
-	} else if (f->over.origin[row] != ID_NONE && plan_rows_differ(&f->over.t, row, f->before, old)) {
+			(struct change){
+				.by = former == ID_NONE ? NULL : f->old_paths[former]});
+	} else if (f->over.origin[row] != ID_NONE &&
+		   plan_rows_differ(&f->over.t, row, f->before, old)) {
 		add_change(f, CHANGE_CHANGED, row, (struct change){0});
 	}
 }
@@ -212,7 +219,8 @@ static void compare_loser(struct forecast *f, mod_row row)
 	add_change(f, CHANGE_HIDDEN, row, c);
 	if (f->over.origin[row] != ID_NONE && f->over.origin[by] == ID_NONE)
 		trouble(f, PROBLEM_HIDDEN, true, row,
-			(struct trouble){.subject = c.by, .hint = c.rule ? c.rule : "of equal rank"});
+			(struct trouble){.subject = c.by,
+				.hint = c.rule ? c.rule : "of equal rank"});
 }
 
 static int change_cmp(const void *pa, const void *pb)
@@ -234,15 +242,16 @@ static void compare_modules(struct forecast *f)
 	for (mod_row m = 0; m < f->before->n.mods; m++)
 		if (f->row_of_old[m] == ID_NONE)
 			add_change(f, CHANGE_REMOVED, ID_NONE,
-				(struct change){.name = name_of(f->before, m), .path = f->old_paths[m]});
+				(struct change){.name = name_of(f->before, m),
+					.path = f->old_paths[m]});
 	if (f->changes.len)
-		qsort(f->changes.data, vec_len(&f->changes, struct change), sizeof(struct change),
-			change_cmp);
+		qsort(f->changes.data, vec_len(&f->changes, struct change),
+			sizeof(struct change), change_cmp);
 }
 
 /* A dependency line, as modules.dep has it. */
-static const char *line_of(struct forecast *f, const struct resolved *r, const char **paths,
-	mod_row row)
+static const char *line_of(
+	struct forecast *f, const struct resolved *r, const char **paths, mod_row row)
 {
 	struct id_range deps = resolved_deps(r, r->idx[row]);
 	struct buf b = {0};
@@ -287,7 +296,9 @@ static int compare_lines(struct forecast *f)
 
 /* --- symbols --- */
 
-/* What the kernel's own modules need of it: [string of before] the CRC, and who says so. */
+/*
+ * What the kernel's own modules need of it: [string of before] the CRC, and who says so.
+ */
 struct testimony {
 	mod_row *who; /* ID_NONE: nobody */
 	uint32_t *crc;
@@ -335,10 +346,14 @@ static const char *candidate(struct forecast *f, const char *sym)
 		for (mod_row m = 0; equal && m < t->n.mods; m++) {
 			if (k == 0 ? wins(&f->is, m) : f->row_of_old[m] != ID_NONE)
 				continue;
-			for (uint32_t e = t->mods[m].exports; e < t->mods[m + 1].exports; e++)
+			for (uint32_t e = t->mods[m].exports; e < t->mods[m + 1].exports;
+				e++)
 				if (t->exports[e].sym == id)
-					return k ? format(f, "'%s' has it, and goes", f->old_paths[m]) :
-						   format(f, "'%s' has it, and is hidden by '%s'",
+					return k ? format(f, "'%s' has it, and goes",
+							   f->old_paths[m])
+						 : format(f,
+							   "'%s' has it, and is hidden "
+							   "by '%s'",
 							   f->paths[m],
 							   f->paths[f->is.first_of[m]]);
 		}
@@ -356,13 +371,15 @@ static void crc_trouble(struct forecast *f, mod_row row, const char *sym, uint32
 {
 	if (want && have && want != have)
 		trouble(f, PROBLEM_CRC, true, row,
-			(struct trouble){.subject = sym, .wanted = hex(f, want), .found = hex(f, have),
+			(struct trouble){.subject = sym,
+				.wanted = hex(f, want),
+				.found = hex(f, have),
 				.found_in = where});
 }
 
 /* A symbol that no module exports. */
-static void check_kernel_symbol(struct forecast *f, const struct testimony *w, mod_row row,
-	const char *sym, uint32_t want)
+static void check_kernel_symbol(struct forecast *f, const struct testimony *w,
+	mod_row row, const char *sym, uint32_t want)
 {
 	const struct vmlinux_symbol *v = kernelinfo_symbol(f->info, sym);
 	const char *list = f->info->vmlinux_path;
@@ -373,19 +390,24 @@ static void check_kernel_symbol(struct forecast *f, const struct testimony *w, m
 	if (v && f->info->vmlinux.has_crcs) {
 		crc_trouble(f, row, sym, want, v->crc, list);
 	} else if (v || (known && !list)) {
-		/* provided by the kernel, as far as is known; others say with which CRC */
+		/*
+		 * provided by the kernel, as far as is known; others say with which CRC
+		 */
 		if (known)
-			crc_trouble(f, row, sym, want, w->crc[id], f->old_paths[w->who[id]]);
+			crc_trouble(
+				f, row, sym, want, w->crc[id], f->old_paths[w->who[id]]);
 	} else if (list || candidate(f, sym)) {
 		trouble(f, PROBLEM_UNKNOWN, true, row,
 			(struct trouble){.subject = sym, .hint = candidate(f, sym)});
 	} else if (!str_eq(sym, "__this_module")) {
 		f->unchecked++;
-		trouble(f, PROBLEM_UNCHECKED, false, row, (struct trouble){.subject = sym});
+		trouble(f, PROBLEM_UNCHECKED, false, row,
+			(struct trouble){.subject = sym});
 	}
 }
 
-static void check_need(struct forecast *f, const struct testimony *w, mod_row row, uint32_t need)
+static void check_need(
+	struct forecast *f, const struct testimony *w, mod_row row, uint32_t need)
 {
 	const struct tables *t = &f->over.t;
 	struct sym_crc p = t->pairs[NEED_PAIR(need)];
@@ -413,15 +435,19 @@ static bool fares_worse(const struct forecast *f, uint32_t need, uint32_t old_ne
 	       (f->is.owner_crc[now] != p.crc && f->was.owner_crc[then] == p.crc);
 }
 
-/* A symbol that some module had and none has any more. The kernel might, after a rename. */
-static void check_lost(struct forecast *f, const struct testimony *w, mod_row row, uint32_t need)
+/*
+ * A symbol that some module had and none has any more. The kernel might, after a rename.
+ */
+static void check_lost(
+	struct forecast *f, const struct testimony *w, mod_row row, uint32_t need)
 {
 	struct sym_crc p = f->over.t.pairs[NEED_PAIR(need)];
 	const char *sym = str_of(&f->over.t, p.sym);
 
 	if (need & NEED_WEAK)
 		return;
-	if (f->is.owner[resolved_look(&f->is, p.sym)] == ID_NONE && !kernelinfo_symbol(f->info, sym))
+	if (f->is.owner[resolved_look(&f->is, p.sym)] == ID_NONE &&
+		!kernelinfo_symbol(f->info, sym))
 		trouble(f, PROBLEM_UNKNOWN, true, row,
 			(struct trouble){.subject = sym, .hint = candidate(f, sym)});
 	else
@@ -452,7 +478,8 @@ static int check_symbols_of_all(struct forecast *f)
 			if (fresh)
 				check_need(f, &w, row, need);
 			else if (fares_worse(f, need,
-					 f->before->needs[f->before->mods[old].needs + n - m->needs]))
+					 f->before->needs[f->before->mods[old].needs + n -
+							  m->needs]))
 				check_lost(f, &w, row, need);
 		}
 	}
@@ -465,7 +492,8 @@ static int check_symbols_of_all(struct forecast *f)
 static int check_exports(struct forecast *f)
 {
 	const struct tables *t = &f->over.t;
-	_cleanup_(freep) mod_row *first = malloc(((size_t)t->n.strings + 1) * sizeof(*first));
+	_cleanup_(freep) mod_row *first =
+		malloc(((size_t)t->n.strings + 1) * sizeof(*first));
 
 	if (!first)
 		return -ENOMEM;
@@ -477,18 +505,21 @@ static int check_exports(struct forecast *f)
 
 			if (is_new(f, row) != fresh)
 				continue;
-			for (uint32_t e = t->mods[row].exports; e < t->mods[row + 1].exports; e++) {
+			for (uint32_t e = t->mods[row].exports;
+				e < t->mods[row + 1].exports; e++) {
 				str_id sym = t->exports[e].sym;
 				const char *name = str_of(t, sym);
 
 				if (fresh && first[sym] != ID_NONE && first[sym] != row)
 					trouble(f, PROBLEM_EXPORT, true, row,
 						(struct trouble){.subject = name,
-							.found_in = f->paths[first[sym]]});
+							.found_in =
+								f->paths[first[sym]]});
 				else if (fresh && kernelinfo_symbol(f->info, name))
 					trouble(f, PROBLEM_EXPORT, true, row,
 						(struct trouble){.subject = name,
-							.found_in = f->info->vmlinux_path});
+							.found_in =
+								f->info->vmlinux_path});
 				if (first[sym] == ID_NONE)
 					first[sym] = row;
 			}
@@ -502,7 +533,8 @@ static int check_exports(struct forecast *f)
 static int find_vermagic(struct forecast *f)
 {
 	const struct tables *t = f->before;
-	_cleanup_(freep) uint32_t *count = calloc((size_t)t->n.strings + 1, sizeof(*count));
+	_cleanup_(freep) uint32_t *count =
+		calloc((size_t)t->n.strings + 1, sizeof(*count));
 	uint32_t most = 0;
 
 	if (!count)
@@ -539,14 +571,16 @@ static void check_vermagic(struct forecast *f, mod_row row)
 {
 	const struct mod *m = &f->over.t.mods[row];
 	const char *v = m->vermagic == ID_NONE ? "" : str_of(&f->over.t, m->vermagic);
-	struct trouble t = {.wanted = v, .found = f->vermagic, .found_in = "the kernel's modules"};
+	struct trouble t = {
+		.wanted = v, .found = f->vermagic, .found_in = "the kernel's modules"};
 	bool loads;
 
 	if (!f->vermagic || str_eq(v, f->vermagic))
 		return;
-	loads = has_versions(&f->over.t, m) && str_eq(behind_release(v), behind_release(f->vermagic));
-	t.hint = loads ? "another release: its modversions decide whether it loads" :
-			 "the kernel refuses it";
+	loads = has_versions(&f->over.t, m) &&
+		str_eq(behind_release(v), behind_release(f->vermagic));
+	t.hint = loads ? "another release: its modversions decide whether it loads"
+		       : "the kernel refuses it";
 	trouble(f, PROBLEM_VERMAGIC, !loads, row, t);
 }
 
@@ -574,8 +608,10 @@ static void check_softdeps(struct forecast *f, mod_row row, const uint8_t *exist
 			if (known && exists[id])
 				continue;
 			trouble(f, PROBLEM_SOFTDEP, false, row,
-				(struct trouble){.subject = arena_strdup(&f->mem, word, strlen(word)),
-					.hint = "no module, no built-in and no alias of that name"});
+				(struct trouble){.subject = arena_strdup(
+							 &f->mem, word, strlen(word)),
+					.hint = "no module, no built-in and no alias of "
+						"that name"});
 		}
 	}
 }
@@ -618,7 +654,8 @@ static uint8_t *existing_names(const struct forecast *f)
 			n.exists[t->values[v]] = 1;
 	}
 	if (f->builtin)
-		lists_builtin(f->builtin->data, f->builtin->len, builtin_name, ignore_line, &n);
+		lists_builtin(
+			f->builtin->data, f->builtin->len, builtin_name, ignore_line, &n);
 	return n.exists;
 }
 
@@ -686,10 +723,12 @@ static void check_compression(struct forecast *f, mod_row row)
 	f->codecs[c].by = decompressor(f->info, c);
 	if (f->codecs[c].n++ == 0 && str_eq(f->codecs[c].by, "nobody"))
 		trouble(f, PROBLEM_COMPRESSION, true, row,
-			(struct trouble){.subject = codec_name(c), .found_in = f->info->kmod_path,
-				.hint = f->info->config_path ?
-						"neither the kernel nor kmod can decompress it" :
-						"kmod cannot decompress it"});
+			(struct trouble){.subject = codec_name(c),
+				.found_in = f->info->kmod_path,
+				.hint = f->info->config_path
+						? "neither the kernel nor kmod can "
+						  "decompress it"
+						: "kmod cannot decompress it"});
 }
 
 static void check_file(struct forecast *f, mod_row row)
@@ -710,26 +749,35 @@ static void check_file(struct forecast *f, mod_row row)
 
 static void check_conflicts(struct forecast *f, const struct overlay *o)
 {
-	const struct package_file *files = vec_data(&f->packages->files, struct package_file);
+	const struct package_file *files =
+		vec_data(&f->packages->files, struct package_file);
 
 	for (size_t i = 0; i < o->n_files; i++)
 		for (size_t k = 0; k < i; k++) {
-			const struct package_file *a = &files[f->file_of[i]], *b = &files[f->file_of[k]];
+			const struct package_file *a = &files[f->file_of[i]],
+						  *b = &files[f->file_of[k]];
 
-			if (a->package != b->package && str_eq(o->files[i].path, o->files[k].path))
+			if (a->package != b->package &&
+				str_eq(o->files[i].path, o->files[k].path))
 				trouble(f, PROBLEM_FILE,
-					a->len != b->len || memcmp(a->data, b->data, a->len) != 0, ID_NONE,
+					a->len != b->len ||
+						memcmp(a->data, b->data, a->len) != 0,
+					ID_NONE,
 					(struct trouble){.path = o->files[i].path,
-						.package = package_label(package_of(f->packages, a->package)),
-						.subject = package_label(package_of(f->packages, b->package))});
+						.package = package_label(package_of(
+							f->packages, a->package)),
+						.subject = package_label(package_of(
+							f->packages, b->package))});
 		}
 	for (mod_row m = 0; m < f->over.t.n.mods; m++) {
 		mod_row by = f->is.first_of[m];
-		const struct package *p = forecast_package(f, m), *q = forecast_package(f, by);
+		const struct package *p = forecast_package(f, m),
+				     *q = forecast_package(f, by);
 
 		if (by != m && p && q && p != q)
 			trouble(f, PROBLEM_NAME, true, m,
-				(struct trouble){.subject = package_label(q), .found_in = f->paths[by]});
+				(struct trouble){.subject = package_label(q),
+					.found_in = f->paths[by]});
 	}
 }
 
@@ -758,7 +806,8 @@ int forecast_compare(struct forecast *f, const struct overlay *o)
 	check_conflicts(f, o);
 	if (f->cycle) {
 		trouble(f, PROBLEM_CYCLE, true, ID_NONE,
-			(struct trouble){.hint = "modules that depend on each other: no index would be written"});
+			(struct trouble){.hint = "modules that depend on each other: no "
+						 "index would be written"});
 	} else {
 		r = compare_lines(f);
 	}
@@ -771,8 +820,8 @@ int forecast_compare(struct forecast *f, const struct overlay *o)
 	if (r == 0)
 		r = forecast_compare_aliases(f);
 	if (f->troubles.len)
-		qsort(f->troubles.data, vec_len(&f->troubles, struct trouble), sizeof(struct trouble),
-			trouble_cmp);
+		qsort(f->troubles.data, vec_len(&f->troubles, struct trouble),
+			sizeof(struct trouble), trouble_cmp);
 	return r ? r : f->troubles.err ? f->troubles.err : f->changes.err;
 }
 

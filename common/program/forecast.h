@@ -22,14 +22,14 @@ enum change_kind {
 struct change {
 	enum change_kind kind;
 	const char *name, *path;
-	const char *by;    /* hidden: the file that wins; unhidden: the one that went */
-	const char *rule;  /* of depmod.d, in words; NULL: none decided */
+	const char *by;      /* hidden: the file that wins; unhidden: the one that went */
+	const char *rule;    /* of depmod.d, in words; NULL: none decided */
 	const char *package; /* label; NULL: of the tree */
 };
 
 enum problem_kind {
-	PROBLEM_UNKNOWN,     /* nothing has the symbol */
-	PROBLEM_CRC,         /* it is there with another CRC */
+	PROBLEM_UNKNOWN, /* nothing has the symbol */
+	PROBLEM_CRC,     /* it is there with another CRC */
 	PROBLEM_VERMAGIC,
 	PROBLEM_MODULE,      /* the file cannot be read, or is no module */
 	PROBLEM_COMPRESSION, /* nobody can decompress it */
@@ -39,7 +39,7 @@ enum problem_kind {
 	PROBLEM_SOFTDEP,     /* a softdep names nothing that exists */
 	PROBLEM_HIDDEN,      /* a package's module would not be found */
 	PROBLEM_CYCLE,
-	PROBLEM_UNCHECKED,   /* a symbol about which nothing is known */
+	PROBLEM_UNCHECKED, /* a symbol about which nothing is known */
 	PROBLEM_MAX,
 };
 
@@ -48,12 +48,14 @@ extern const char *const change_names[CHANGE_MAX];   /* "added", ... */
 
 struct trouble {
 	enum problem_kind kind;
-	bool breaks;  /* a module will not load, or not be found; else it is worth knowing */
-	const char *path, *package; /* of the module concerned; package NULL: of the tree */
-	const char *subject; /* symbol, softdep, or other file */
+	/* a module will not load, or not be found; else it is worth knowing */
+	bool breaks;
+	/* of the module concerned; package NULL: of the tree */
+	const char *path, *package;
+	const char *subject;        /* symbol, softdep, or other file */
 	const char *wanted, *found; /* values, or NULL */
-	const char *found_in; /* where the found value stands, or NULL */
-	const char *hint;   /* who would have it, or what follows; NULL: none */
+	const char *found_in;       /* where the found value stands, or NULL */
+	const char *hint;           /* who would have it, or what follows; NULL: none */
 };
 
 enum alias_kind {
@@ -70,9 +72,9 @@ extern const char *const alias_names[ALIAS_KINDS];
 struct alias_change {
 	enum alias_kind kind;
 	const char *alias;
-	const char *meaning; /* the hardware, in words */
-	const char *module;  /* who has it now; for LOST, who had it */
-	const char *others;  /* modules, separated by blanks; "" if none */
+	const char *meaning;     /* the hardware, in words */
+	const char *module;      /* who has it now; for LOST, who had it */
+	const char *others;      /* modules, separated by blanks; "" if none */
 	const char *other_alias; /* OVERLAP: theirs */
 };
 
@@ -109,16 +111,17 @@ struct forecast {
 	struct buf aliases;  /* struct alias_change */
 	struct buf lines;    /* struct line_change */
 	struct codec_use codecs[CODECS];
-	unsigned unchecked;  /* symbols that could not be checked */
+	unsigned unchecked;   /* symbols that could not be checked */
 	const char *vermagic; /* of most of the kernel's modules; NULL: there are none */
 	struct arena mem;
-	const char **paths;  /* [row of over.t] */
+	const char **paths;     /* [row of over.t] */
 	const char **old_paths; /* [row of before] */
 	mod_row *row_of_old;    /* [row of before] -> row of over.t, or ID_NONE */
 };
 
 /*
- * Resolve both tables; then compare them (o is what was laid over). Both return 0, -ENOMEM or
+ * Resolve both tables; then compare them (o is what was laid over). Both return 0,
+ * -ENOMEM or
  * -E2BIG. Release with forecast_done() in every case.
  */
 int forecast_resolve(struct forecast *f);
@@ -130,5 +133,7 @@ bool forecast_breaks(const struct forecast *f);
 const struct package *forecast_package(const struct forecast *f, mod_row row);
 /* Which rule lets a win over b, in words; NULL: their order. Lives in f->mem. */
 const char *forecast_rule(struct forecast *f, mod_row won, mod_row lost);
-/* The part of forecast_compare() that is about aliases: forecast_aliases.c. 0 or -ENOMEM. */
+/*
+ * The part of forecast_compare() that is about aliases: forecast_aliases.c. 0 or -ENOMEM.
+ */
 int forecast_compare_aliases(struct forecast *f);

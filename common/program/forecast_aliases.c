@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Only aliases of modules that come, go or change are looked at, but the answers are about all
- * modules that win: who has such an alias after, and who had it before.
+ * Only aliases of modules that come, go or change are looked at, but the answers are
+ * about all modules that win: who has such an alias after, and who had it before.
  */
 
 #include "formats/hwalias.h"
@@ -31,18 +31,19 @@ struct side {
 	size_t n;
 };
 
-
 /* All aliases of the side's winners: distributed by id, since there are many. */
 static int list_side(struct side *s)
 {
 	const struct tables *t = s->t;
-	_cleanup_(freep) uint32_t *start = calloc((size_t)t->n.strings + 2, sizeof(*start));
+	_cleanup_(freep) uint32_t *start =
+		calloc((size_t)t->n.strings + 2, sizeof(*start));
 
 	s->list = malloc(((size_t)t->n.values + 1) * sizeof(*s->list));
 	if (!start || !s->list)
 		return -ENOMEM;
 	for (mod_idx i = 0; i < s->r->n; i++)
-		for (uint32_t v = t->mods[s->r->row[i]].values; v < t->mods[s->r->row[i]].softdeps; v++)
+		for (uint32_t v = t->mods[s->r->row[i]].values;
+			v < t->mods[s->r->row[i]].softdeps; v++)
 			start[t->values[v] + 1]++;
 	for (str_id id = 0; id < t->n.strings; id++)
 		start[id + 1] += start[id];
@@ -51,7 +52,8 @@ static int list_side(struct side *s)
 		mod_row row = s->r->row[i];
 
 		for (uint32_t v = t->mods[row].values; v < t->mods[row].softdeps; v++)
-			s->list[start[t->values[v]]++] = (struct holding){t->values[v], row};
+			s->list[start[t->values[v]]++] =
+				(struct holding){t->values[v], row};
 	}
 	return 0;
 }
@@ -69,12 +71,14 @@ static const struct holding *find(const struct side *s, str_id alias, size_t *re
 		else
 			hi = mid;
 	}
-	for (*ret_n = 0; lo + *ret_n < s->n && s->list[lo + *ret_n].alias == alias; ++*ret_n)
+	for (*ret_n = 0; lo + *ret_n < s->n && s->list[lo + *ret_n].alias == alias;
+		++*ret_n)
 		;
 	return s->list + lo;
 }
 
-static const struct holding *find_text(const struct side *s, const char *alias, size_t *ret_n)
+static const struct holding *find_text(
+	const struct side *s, const char *alias, size_t *ret_n)
 {
 	bool known;
 	str_id id = tables_find_str(s->t, alias, strlen(alias), &known);
@@ -88,7 +92,8 @@ static const char *name_of(const struct side *s, mod_row row)
 	return str_of(s->t, s->t->mods[row].name);
 }
 
-static bool holds(const struct side *s, const struct holding *h, size_t n, const char *name)
+static bool holds(
+	const struct side *s, const struct holding *h, size_t n, const char *name)
 {
 	for (size_t i = 0; i < n; i++)
 		if (str_eq(name_of(s, h[i].row), name))
@@ -98,15 +103,20 @@ static bool holds(const struct side *s, const struct holding *h, size_t n, const
 
 static const char *keep(struct forecast *f, struct buf *b)
 {
-	const char *s = b->err ? NULL : arena_strdup(&f->mem, b->data ? b->data : "", b->len);
+	const char *s =
+		b->err ? NULL : arena_strdup(&f->mem, b->data ? b->data : "", b->len);
 
 	buf_done(b);
 	return s ? s : "";
 }
 
-/* Names of holders but one, separated by blanks; only those that the other side lacks if lost. */
-static const char *others(struct forecast *f, const struct side *s, const struct holding *h,
-	size_t n, const char *but, const struct side *not_in, const struct holding *g, size_t m)
+/*
+ * Names of holders but one, separated by blanks; only those that the other side lacks if
+ * lost.
+ */
+static const char *others(struct forecast *f, const struct side *s,
+	const struct holding *h, size_t n, const char *but, const struct side *not_in,
+	const struct holding *g, size_t m)
 {
 	struct buf b = {0};
 
@@ -134,12 +144,13 @@ static bool is_new(const struct forecast *f, mod_row row)
 {
 	mod_row old = f->over.base[row];
 
-	return f->over.origin[row] != ID_NONE || old == ID_NONE || f->was.idx[old] == ID_NONE;
+	return f->over.origin[row] != ID_NONE || old == ID_NONE ||
+	       f->was.idx[old] == ID_NONE;
 }
 
 /* Returns whether a module of this name had this alias before. */
-static bool compare_alias(struct forecast *f, const struct side *was, const struct side *is,
-	mod_row row, str_id alias)
+static bool compare_alias(struct forecast *f, const struct side *was,
+	const struct side *is, mod_row row, str_id alias)
 {
 	const char *text = str_of(is->t, alias), *name = name_of(is, row), *lost, *share;
 	size_t n, m;
@@ -171,14 +182,18 @@ static size_t literal(const char *alias)
 }
 
 /* Other modules' aliases that match some of what this one does. */
-static void find_overlaps(struct forecast *f, const struct side *is, mod_row row, str_id alias)
+static void find_overlaps(
+	struct forecast *f, const struct side *is, mod_row row, str_id alias)
 {
 	const char *text = str_of(is->t, alias);
 	size_t len = literal(text), colon = strcspn(text, ":"), n;
 	const struct holding *h;
 	bool known;
 
-	/* patterns that name no vendor, such as those of a class of devices, meet everything */
+	/*
+	 * patterns that name no vendor, such as those of a class of devices, meet
+	 * everything
+	 */
 	if (len <= colon + 2 || !text[colon])
 		return;
 	/* all aliases of one bus stand together */
@@ -192,8 +207,10 @@ static void find_overlaps(struct forecast *f, const struct side *is, mod_row row
 			is->t->mods[is->list[i].row].name == is->t->mods[row].name)
 			continue;
 		if (hwalias_overlap(text, other))
-			add(f, (struct alias_change){.kind = ALIAS_OVERLAP, .alias = text,
-				       .module = name_of(is, row), .others = name_of(is, is->list[i].row),
+			add(f, (struct alias_change){.kind = ALIAS_OVERLAP,
+				       .alias = text,
+				       .module = name_of(is, row),
+				       .others = name_of(is, is->list[i].row),
 				       .other_alias = other});
 	}
 }
@@ -207,12 +224,15 @@ static void find_lost(struct forecast *f, const struct side *was, const struct s
 		size_t n;
 
 		/* untouched modules lose nothing */
-		if (now != ID_NONE && f->is.idx[now] != ID_NONE && f->over.origin[now] == ID_NONE)
+		if (now != ID_NONE && f->is.idx[now] != ID_NONE &&
+			f->over.origin[now] == ID_NONE)
 			continue;
 		find_text(is, text, &n);
 		if (n == 0)
-			add(f, (struct alias_change){.kind = ALIAS_LOST, .alias = text,
-				       .module = name_of(was, row), .others = ""});
+			add(f, (struct alias_change){.kind = ALIAS_LOST,
+				       .alias = text,
+				       .module = name_of(was, row),
+				       .others = ""});
 	}
 }
 
@@ -239,7 +259,8 @@ static void drop_repeated(struct buf *list)
 
 int forecast_compare_aliases(struct forecast *f)
 {
-	struct side was = {f->before, &f->was, NULL, 0}, is = {&f->over.t, &f->is, NULL, 0};
+	struct side was = {f->before, &f->was, NULL, 0},
+		    is = {&f->over.t, &f->is, NULL, 0};
 	unsigned patterns = 0;
 	int r = list_side(&was);
 
@@ -253,7 +274,8 @@ int forecast_compare_aliases(struct forecast *f)
 			continue;
 		for (uint32_t v = m->values; v < m->softdeps; v++) {
 			if (!compare_alias(f, &was, &is, row, is.t->values[v]) &&
-				f->over.origin[row] != ID_NONE && patterns++ < PATTERNS_MAX)
+				f->over.origin[row] != ID_NONE &&
+				patterns++ < PATTERNS_MAX)
 				find_overlaps(f, &is, row, is.t->values[v]);
 		}
 	}

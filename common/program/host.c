@@ -19,8 +19,9 @@ char *host_absolute(const char *path)
 unsigned host_processors(unsigned max)
 {
 	cpu_set_t set;
-	long n = sched_getaffinity(0, sizeof(set), &set) == 0 ? CPU_COUNT(&set) :
-								sysconf(_SC_NPROCESSORS_ONLN);
+	long n = sched_getaffinity(0, sizeof(set), &set) == 0
+			 ? CPU_COUNT(&set)
+			 : sysconf(_SC_NPROCESSORS_ONLN);
 
 	return n < 1 ? 1 : (unsigned)MIN(n, (long)max);
 }

@@ -13,11 +13,14 @@ char *host_absolute(const char *path);
 unsigned host_processors(unsigned max);
 /* False if the environment switches syncing off, for image builds. */
 bool host_wants_sync(void);
-/* Where the helper programs are: where they were installed, unless the environment says. */
+/*
+ * Where the helper programs are: where they were installed, unless the environment says.
+ */
 const char *host_libexecdir(void);
 
 /*
- * Open a directory of facts stores, made if make. Returns a descriptor, -ENOENT if there is
- * none, -EPERM if others could write to it (their facts would be believed), or another errno.
+ * Open a directory of facts stores, made if make. Returns a descriptor, -ENOENT if there
+ * is none, -EPERM if others could write to it (their facts would be believed), or another
+ * errno.
  */
 int host_open_store(const struct root *root, const char *path, bool make);

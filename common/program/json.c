@@ -20,15 +20,19 @@ int json_put(struct json_object *to, const char *key, struct json_object *value)
 /* The length of the UTF-8 character at s, 0 if there is none. */
 static size_t utf8_length(const unsigned char *s)
 {
-	size_t n = *s < 0x80 ? 1 : (*s & 0xe0) == 0xc0 ? 2 : (*s & 0xf0) == 0xe0 ? 3 :
-		   (*s & 0xf8) == 0xf0 ? 4 : 0;
+	size_t n = *s < 0x80             ? 1
+		   : (*s & 0xe0) == 0xc0 ? 2
+		   : (*s & 0xf0) == 0xe0 ? 3
+		   : (*s & 0xf8) == 0xf0 ? 4
+					 : 0;
 
 	for (size_t i = 1; i < n; i++)
 		if ((s[i] & 0xc0) != 0x80)
 			return 0;
 	/* not in its shortest form, a surrogate, or beyond Unicode */
-	if (*s == 0xc0 || *s == 0xc1 || (*s == 0xe0 && s[1] < 0xa0) || (*s == 0xed && s[1] > 0x9f) ||
-		(*s == 0xf0 && s[1] < 0x90) || (*s == 0xf4 && s[1] > 0x8f) || *s > 0xf4)
+	if (*s == 0xc0 || *s == 0xc1 || (*s == 0xe0 && s[1] < 0xa0) ||
+		(*s == 0xed && s[1] > 0x9f) || (*s == 0xf0 && s[1] < 0x90) ||
+		(*s == 0xf4 && s[1] > 0x8f) || *s > 0xf4)
 		return 0;
 	return n;
 }

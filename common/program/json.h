@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #pragma once
-/* json.h: the few calls that reports are built with. All return 0 (or an object) or -ENOMEM (NULL). */
+/*
+ * json.h: the few calls that reports are built with. All return 0 (or an object) or
+ * -ENOMEM (NULL).
+ */
 
 #include "base/util.h"
 

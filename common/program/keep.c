@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Called by package managers in the middle of their work: what is not the running system's concern
- * is no error and not worth a word, and a failure is one line.
+ * Called by package managers in the middle of their work: what is not the running
+ * system's concern is no error and not worth a word, and a failure is one line.
  */
 
 #include "config.h"
@@ -18,8 +18,12 @@
 
 /* --- the list of paths --- */
 
-/* Entries are separated by NULs, or newlines where there is none. A '-' in front: asked to go. */
-static int split_list(const struct buf *text, struct changeset *touched, struct changeset *removed)
+/*
+ * Entries are separated by NULs, or newlines where there is none. A '-' in front: asked
+ * to go.
+ */
+static int split_list(
+	const struct buf *text, struct changeset *touched, struct changeset *removed)
 {
 	char separator = text->len && memchr(text->data, '\0', text->len) ? '\0' : '\n';
 
@@ -44,7 +48,8 @@ static int split_list(const struct buf *text, struct changeset *touched, struct 
 	return 0;
 }
 
-static int read_list(struct keeping *k, struct changeset *touched, struct changeset *removed)
+static int read_list(
+	struct keeping *k, struct changeset *touched, struct changeset *removed)
 {
 	_cleanup_(buf_done) struct buf text = {0};
 	_cleanup_(closep) int fd = -1;
@@ -66,7 +71,8 @@ static int save(struct keeping *k)
 {
 	struct changeset touched, removed;
 	struct keep_request request = {.touched = k->o->touched_from ? &touched : NULL,
-		.removed = &removed, .cause = k->o->cause ? k->o->cause : "by hand",
+		.removed = &removed,
+		.cause = k->o->cause ? k->o->cause : "by hand",
 		.system = k->o->system ? k->o->system : ""};
 	int r = 0;
 
@@ -75,9 +81,11 @@ static int save(struct keeping *k)
 	if (k->o->touched_from) {
 		r = read_list(k, &touched, &removed);
 		if (r < 0)
-			message(&k->m, "'%s': the list of touched paths cannot be read: %s",
-				k->o->touched_from, r == -EINVAL ? "a path is relative or has '..' in it" :
-								   strerror(-r));
+			message(&k->m,
+				"'%s': the list of touched paths cannot be read: %s",
+				k->o->touched_from,
+				r == -EINVAL ? "a path is relative or has '..' in it"
+					     : strerror(-r));
 	}
 	if (r == 0)
 		r = keep_save(&k->keep, &request);
@@ -85,10 +93,13 @@ static int save(struct keeping *k)
 		note(&k->m, "%s: the running kernel's modules are kept in /%s/" KEPT_DIR,
 			k->running.kver, k->keep.modules);
 	else if (r == SAVE_NOTHING)
-		note(&k->m, "%s: the running kernel has no modules here", k->running.kver);
+		note(&k->m, "%s: the running kernel has no modules here",
+			k->running.kver);
 	else if (r == SAVE_OTHER)
-		message(&k->m, "%s: not kept: another build's modules are in place of the running kernel's "
-			       "already",
+		message(&k->m,
+			"%s: not kept: another build's modules are in place of the "
+			"running kernel's "
+			"already",
 			k->running.kver);
 	changeset_done(&touched);
 	changeset_done(&removed);
@@ -97,8 +108,11 @@ static int save(struct keeping *k)
 
 struct redirect keep_redirect(struct keeping *k, const char *kept)
 {
-	return (struct redirect){.system = k->o->system ? k->o->system : "", .kver = k->running.kver,
-		.dir = k->keep.dir, .kept = kept, .m = &k->m};
+	return (struct redirect){.system = k->o->system ? k->o->system : "",
+		.kver = k->running.kver,
+		.dir = k->keep.dir,
+		.kept = kept,
+		.m = &k->m};
 }
 
 static void tell_case(struct keeping *k, const struct keep_restored *r, bool redirected)
@@ -107,24 +121,34 @@ static void tell_case(struct keeping *k, const struct keep_restored *r, bool red
 
 	if (r->found == KEEP_REPLACED) {
 		if (r->is_news)
-			message(&k->m, "%s: modules of the running kernel were replaced or removed; its own "
-				       "are kept until the reboot%s: modprobe -d /%s/" KEPT_DIR,
-				kver, redirected ? " for the kernel and udev; by hand" : "",
+			message(&k->m,
+				"%s: modules of the running kernel were replaced or "
+				"removed; its own "
+				"are kept until the reboot%s: modprobe -d /%s/" KEPT_DIR,
+				kver,
+				redirected ? " for the kernel and udev; by hand" : "",
 				k->keep.modules);
 	} else if (r->found == KEEP_GONE && r->linked) {
-		message(&k->m, "%s: the running kernel's modules were removed; put back until the reboot "
-			       "(%u files)",
+		message(&k->m,
+			"%s: the running kernel's modules were removed; put back until "
+			"the reboot "
+			"(%u files)",
 			kver, r->linked);
 	} else if (r->linked) {
-		message(&k->m, "%s: modules that an upgrade removed from the running kernel are put back "
-			       "until the reboot (%u files)",
+		message(&k->m,
+			"%s: modules that an upgrade removed from the running kernel are "
+			"put back "
+			"until the reboot (%u files)",
 			kver, r->linked);
 	} else if (r->unneeded) {
 		note(&k->m, "%s: the running kernel's modules are in place", kver);
 	}
 }
 
-/* Before the tree goes that it leads to, and where none is used: after a kill, or if others could write it. */
+/*
+ * Before the tree goes that it leads to, and where none is used: after a kill, or if
+ * others could write it.
+ */
 static void end_redirect(struct keeping *k)
 {
 	struct redirect redirect = keep_redirect(k, "");
@@ -161,7 +185,8 @@ static int restore(struct keeping *k)
 	if (r < 0)
 		return r;
 	if (res.missing)
-		message(&k->m, "%s: %u files are not put back: they are missing in %s, too",
+		message(&k->m,
+			"%s: %u files are not put back: they are missing in %s, too",
 			k->running.kver, res.missing, kept);
 	tell_case(k, &res, redirected);
 	return 0;
@@ -229,7 +254,8 @@ static int act(struct keeping *k)
 static void tell_strangers(struct keeping *k)
 {
 	for (size_t i = 0; i < vec_len(&k->keep.strange, char *); i++)
-		message(&k->m, "%s: left alone: not ours", vec_data(&k->keep.strange, char *)[i]);
+		message(&k->m, "%s: left alone: not ours",
+			vec_data(&k->keep.strange, char *)[i]);
 }
 
 static int open_all(struct keeping *k)
@@ -262,11 +288,14 @@ static int with_lock(struct keeping *k)
 	if (k->o->keep != KEEP_STATUS)
 		r = lock_take(&k->root, k->o->wait_ms, &k->lock);
 	if (r == LOCK_BUSY) {
-		message(&k->m, "another run has not ended within %u seconds", k->o->wait_ms / 1000);
+		message(&k->m, "another run has not ended within %u seconds",
+			k->o->wait_ms / 1000);
 		return EXIT_BUSY;
 	}
 	if (r < 0) {
-		message(&k->m, "the running kernel's modules cannot be kept: '/" LOCK_DIR "/lock': %s",
+		message(&k->m,
+			"the running kernel's modules cannot be kept: '/" LOCK_DIR
+			"/lock': %s",
 			strerror(-r));
 		told = true;
 	}
@@ -281,7 +310,10 @@ static int with_lock(struct keeping *k)
 	return r < 0 ? EXIT_ERROR : EXIT_DONE;
 }
 
-/* Afterwards, with a lock of its own. kver NULL: all kernels, one of which may be none any more. */
+/*
+ * Afterwards, with a lock of its own. kver NULL: all kernels, one of which may be none
+ * any more.
+ */
 static int bring_up_to_date(const struct keeping *k, char *kver)
 {
 	struct options o = *k->o;
@@ -302,7 +334,8 @@ static bool is_there(const struct root *root, const char *path)
 
 static bool anything_kept(const struct root *root)
 {
-	return is_there(root, "lib/modules/" KEPT_DIR) || is_there(root, "lib/modules/" NEW_DIR) ||
+	return is_there(root, "lib/modules/" KEPT_DIR) ||
+	       is_there(root, "lib/modules/" NEW_DIR) ||
 	       is_there(root, "usr/lib/modules/" KEPT_DIR) ||
 	       is_there(root, "usr/lib/modules/" NEW_DIR);
 }
@@ -314,7 +347,8 @@ static bool is_concerned(struct keeping *k, int *ret_status)
 	int r;
 
 	*ret_status = EXIT_DONE;
-	if (k->conf.keep == KEEP_NO && (k->o->keep == KEEP_SAVE || k->o->keep == KEEP_RESTORE_NOW))
+	if (k->conf.keep == KEEP_NO &&
+		(k->o->keep == KEEP_SAVE || k->o->keep == KEEP_RESTORE_NOW))
 		return false;
 	r = running_read(k->o->system ? k->o->system : "", &k->root, &k->running, &bad);
 	if (r == 0)
@@ -326,14 +360,17 @@ static bool is_concerned(struct keeping *k, int *ret_status)
 	/* packages' scripts ask for it in bare chroots, too */
 	if (k->o->keep == KEEP_CLEAN && !anything_kept(&k->root))
 		return false;
-	message(&k->m, "it cannot be told which kernel runs: '/%s': %s", bad, strerror(-r));
+	message(&k->m, "it cannot be told which kernel runs: '/%s': %s", bad,
+		strerror(-r));
 	*ret_status = EXIT_ERROR;
 	return false;
 }
 
 int keep_run(const struct options *o)
 {
-	struct keeping k = {.o = o, .lock = -1, .store_dir = -1,
+	struct keeping k = {.o = o,
+		.lock = -1,
+		.store_dir = -1,
 		.m = {.verbose = o->verbose, .quiet = o->quiet}};
 	int r = root_open(&k.root, o->root ? o->root : ""), result = EXIT_ERROR;
 
@@ -341,7 +378,8 @@ int keep_run(const struct options *o)
 		message(&k.m, "'%s': %s", o->root ? o->root : "/", strerror(-r));
 		return EXIT_ERROR;
 	}
-	umask(022); /* whoever calls: directories are made that others must be able to enter */
+	/* whoever calls: directories are made that others must be able to enter */
+	umask(022);
 	k.keep.modules_fd = k.keep.kept_fd = -1;
 	r = conf_read(&k.root, &k.conf, messages_conf, &k.m);
 	if (r < 0)

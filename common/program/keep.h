@@ -17,7 +17,7 @@ struct keeping {
 	struct keep keep;
 	int store_dir;
 	int lock;
-	char *stale; /* a kernel whose directory was cleaned, or NULL */
+	char *stale;      /* a kernel whose directory was cleaned, or NULL */
 	bool needs_index; /* the running one */
 };
 
@@ -27,5 +27,7 @@ int keep_run(const struct options *o);
 /* kept: the root to give to modprobe -d; borrowed. */
 struct redirect keep_redirect(struct keeping *k, const char *kept);
 
-/* Print what --keep-running status found. 0 or -errno. kept may be NULL: nothing is kept. */
+/*
+ * Print what --keep-running status found. 0 or -errno. kept may be NULL: nothing is kept.
+ */
 int keep_show(struct keeping *k, const struct keep_status *kept);

@@ -16,12 +16,14 @@ static const char *const mode_names[] = {
 
 static const char *const case_texts[] = {
 	[KEEP_SAME] = "the kernel's own modules are in place",
-	[KEEP_GONE] = "the kernel was removed; its modules are put back by restore, until the reboot",
+	[KEEP_GONE] = "the kernel was removed; its modules are put back by restore, "
+		      "until the reboot",
 	[KEEP_REPLACED] = "another build is in its place",
 };
 
 /* Who does not find the kept modules: each a string, "" after the last. At most 6. */
-static void list_not_reached(const struct keep_status *s, struct redirected led, const char *ret[7])
+static void list_not_reached(
+	const struct keep_status *s, struct redirected led, const char *ret[7])
 {
 	if (s->found == KEEP_REPLACED) {
 		if (!led.kernel)
@@ -63,24 +65,28 @@ static void show_text(struct keeping *k, const struct keep_status *s)
 		return;
 	}
 	format_time(stamp->time, when, sizeof(when));
-	printf("%s: kept in /%s/" KEPT_DIR " since %s, because of: %s\n", stamp->kver, k->keep.modules,
-		when, stamp->cause);
+	printf("%s: kept in /%s/" KEPT_DIR " since %s, because of: %s\n", stamp->kver,
+		k->keep.modules, when, stamp->cause);
 	printf("    build %s\n    %s\n", stamp->build_id, case_texts[s->found]);
 	if (s->linked)
 		printf("    %u of its files are names of kept ones\n", s->linked);
-	printf("    %" PRIu64 " files with %" PRIu64 " bytes are nowhere else\n", s->files, s->bytes);
+	printf("    %" PRIu64 " files with %" PRIu64 " bytes are nowhere else\n",
+		s->files, s->bytes);
 	led = look(k);
 	if (led.kernel || led.udev)
-		printf("    led to the kept ones: %s%s%s\n", led.kernel ? "the kernel's own requests" : "",
+		printf("    led to the kept ones: %s%s%s\n",
+			led.kernel ? "the kernel's own requests" : "",
 			led.kernel && led.udev ? ", " : "", led.udev ? "udev" : "");
 	if (s->found == KEEP_REPLACED)
-		printf("    by hand: modprobe -d /%s/" KEPT_DIR " MODULE\n", k->keep.modules);
+		printf("    by hand: modprobe -d /%s/" KEPT_DIR " MODULE\n",
+			k->keep.modules);
 	list_not_reached(s, led, not_reached);
 	for (const char **p = not_reached; *p; p++)
 		printf("    not reached: %s\n", *p);
 }
 
-static int put_kept(struct json_object *to, struct keeping *k, const struct keep_status *s)
+static int put_kept(
+	struct json_object *to, struct keeping *k, const struct keep_status *s)
 {
 	const char *not_reached[7];
 	struct redirected led = look(k);
@@ -91,15 +97,18 @@ static int put_kept(struct json_object *to, struct keeping *k, const struct keep
 	int r = path ? 0 : -ENOMEM;
 
 	format_time(stamp->time, when, sizeof(when));
-	if (r < 0 || json_str(to, "path", path) < 0 || json_str(to, "build_id", stamp->build_id) < 0 ||
-		json_str(to, "boot_id", stamp->boot_id) < 0 || json_str(to, "since", when) < 0 ||
+	if (r < 0 || json_str(to, "path", path) < 0 ||
+		json_str(to, "build_id", stamp->build_id) < 0 ||
+		json_str(to, "boot_id", stamp->boot_id) < 0 ||
+		json_str(to, "since", when) < 0 ||
 		json_str(to, "cause", stamp->cause) < 0 ||
 		json_str(to, "case", keep_case_name(s->found)) < 0 ||
 		json_int(to, "linked", s->linked) < 0 ||
 		json_int(to, "files", (int64_t)s->files) < 0 ||
 		json_int(to, "bytes", (int64_t)s->bytes) < 0 ||
 		json_flag(to, "kernel_redirected", led.kernel) < 0 ||
-		json_flag(to, "udev_redirected", led.udev) < 0 || !(list = json_list(to, "not_reached")))
+		json_flag(to, "udev_redirected", led.udev) < 0 ||
+		!(list = json_list(to, "not_reached")))
 		return -ENOMEM;
 	list_not_reached(s, led, not_reached);
 	for (const char **p = not_reached; r == 0 && *p; p++)
@@ -126,8 +135,8 @@ static int show_json(struct keeping *k, const struct keep_status *s)
 			r = put_kept(kept, k, s);
 	}
 	if (r == 0)
-		puts(json_object_to_json_string_ext(o, JSON_C_TO_STRING_PRETTY |
-							       JSON_C_TO_STRING_NOSLASHESCAPE));
+		puts(json_object_to_json_string_ext(
+			o, JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_NOSLASHESCAPE));
 	json_object_put(o);
 	return r;
 }

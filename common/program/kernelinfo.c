@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Nothing is run to find out: a root may be of another machine. kmod's features are the string
- * that its --version prints, found in its file.
+ * Nothing is run to find out: a root may be of another machine. kmod's features are the
+ * string that its --version prints, found in its file.
  */
 
 #include <stdio.h>
@@ -52,8 +52,8 @@ static int expand(const struct target *t, const char *pattern, struct buf *ret)
 	return ret->err;
 }
 
-static int find_file(const struct target *t, const char *const *patterns, struct buf *path,
-	struct buf *ret)
+static int find_file(const struct target *t, const char *const *patterns,
+	struct buf *path, struct buf *ret)
 {
 	int r = -ENOENT;
 
@@ -67,7 +67,8 @@ static int find_file(const struct target *t, const char *const *patterns, struct
 
 static int hash_symbols(struct kernelinfo *k)
 {
-	const struct vmlinux_symbol *s = vec_data(&k->vmlinux.entries, struct vmlinux_symbol);
+	const struct vmlinux_symbol *s =
+		vec_data(&k->vmlinux.entries, struct vmlinux_symbol);
 	size_t n = vec_len(&k->vmlinux.entries, struct vmlinux_symbol);
 
 	for (k->mask = 1023; k->mask < n * 2;)
@@ -84,21 +85,23 @@ static int hash_symbols(struct kernelinfo *k)
 	return k->slots ? 0 : -ENOMEM;
 }
 
-const struct vmlinux_symbol *kernelinfo_symbol(const struct kernelinfo *k, const char *name)
+const struct vmlinux_symbol *kernelinfo_symbol(
+	const struct kernelinfo *k, const char *name)
 {
-	const struct vmlinux_symbol *s = vec_data(&k->vmlinux.entries, struct vmlinux_symbol);
+	const struct vmlinux_symbol *s =
+		vec_data(&k->vmlinux.entries, struct vmlinux_symbol);
 
 	if (!k->slots)
 		return NULL;
-	for (uint32_t at = (uint32_t)digest_hash(name, strlen(name)) & k->mask; k->slots[at];
-		at = (at + 1) & k->mask)
+	for (uint32_t at = (uint32_t)digest_hash(name, strlen(name)) & k->mask;
+		k->slots[at]; at = (at + 1) & k->mask)
 		if (str_eq(k->vmlinux.names.data + s[k->slots[at] - 1].name, name))
 			return &s[k->slots[at] - 1];
 	return NULL;
 }
 
-static int take_symbols(const struct target *t, const struct buf *path, const struct buf *text,
-	bool symvers, struct kernelinfo *k)
+static int take_symbols(const struct target *t, const struct buf *path,
+	const struct buf *text, bool symvers, struct kernelinfo *k)
 {
 	int r = vmlinux_parse(t, path->data, text->data, text->len, symvers, &k->vmlinux);
 
@@ -115,9 +118,10 @@ static int take_symbols(const struct target *t, const struct buf *path, const st
 static int find_symbols(const struct target *t, struct kernelinfo *k)
 {
 	static const char *const symvers[] = {"boot/symvers-%k.gz", "boot/symvers-%k.xz",
-		"boot/symvers-%k.zst", "boot/symvers-%k", "%d/symvers.gz", "%d/symvers.xz",
-		"%d/symvers.zst", "%d/symvers", "%d/build/Module.symvers",
-		"usr/src/linux-headers-%k/Module.symvers", "usr/src/kernels/%k/Module.symvers", NULL};
+		"boot/symvers-%k.zst", "boot/symvers-%k", "%d/symvers.gz",
+		"%d/symvers.xz", "%d/symvers.zst", "%d/symvers",
+		"%d/build/Module.symvers", "usr/src/linux-headers-%k/Module.symvers",
+		"usr/src/kernels/%k/Module.symvers", NULL};
 	static const char *const maps[] = {"boot/System.map-%k", "%d/System.map", NULL};
 	_cleanup_(buf_done) struct buf path = {0}, text = {0};
 	int r = find_file(t, symvers, &path, &text);
@@ -183,7 +187,8 @@ static int find_kmod(const struct target *t, struct kernelinfo *k)
 		size_t n = strlen(words[c]);
 		char *at = file.data;
 
-		while ((at = memmem(at, (size_t)(file.data + file.len - at), words[c], n)) &&
+		while ((at = memmem(
+				at, (size_t)(file.data + file.len - at), words[c], n)) &&
 			!(at > file.data && (at[-1] == '+' || at[-1] == '-')))
 			at += n;
 		if (!at)
@@ -194,18 +199,20 @@ static int find_kmod(const struct target *t, struct kernelinfo *k)
 	return k->kmod_path ? 0 : -ENOMEM;
 }
 
-static int copy_symbols(const struct vmlinux *given, const char *path, struct kernelinfo *k)
+static int copy_symbols(
+	const struct vmlinux *given, const char *path, struct kernelinfo *k)
 {
 	k->vmlinux.has_crcs = given->has_crcs;
 	buf_add(&k->vmlinux.names, given->names.data, given->names.len);
 	buf_add(&k->vmlinux.entries, given->entries.data, given->entries.len);
 	k->vmlinux_path = strdup(path);
-	return k->vmlinux.names.err || k->vmlinux.entries.err || !k->vmlinux_path ? -ENOMEM :
-										    hash_symbols(k);
+	return k->vmlinux.names.err || k->vmlinux.entries.err || !k->vmlinux_path
+		       ? -ENOMEM
+		       : hash_symbols(k);
 }
 
-int kernelinfo_load(const struct target *t, const struct vmlinux *given, const char *given_path,
-	struct kernelinfo *ret)
+int kernelinfo_load(const struct target *t, const struct vmlinux *given,
+	const char *given_path, struct kernelinfo *ret)
 {
 	int r;
 

@@ -16,8 +16,8 @@ static const char *base_name(const char *path)
 }
 
 /*
- * Large blocks come from the heap and stay there when they are freed: the next one then needs
- * no fresh pages, whose faults would cost as much as the work in them.
+ * Large blocks come from the heap and stay there when they are freed: the next one then
+ * needs no fresh pages, whose faults would cost as much as the work in them.
  */
 static void keep_pages(void)
 {

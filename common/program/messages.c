@@ -47,7 +47,8 @@ static void vput(struct messages *m, const char *fmt, va_list ap)
 
 const char *failure_text(int err)
 {
-	return err == -E2BIG ? "more names or dependencies than can be indexed" : strerror(-err);
+	return err == -E2BIG ? "more names or dependencies than can be indexed"
+			     : strerror(-err);
 }
 
 void message(struct messages *m, const char *fmt, ...)
@@ -78,8 +79,9 @@ static enum level level_of(const struct event *e)
 	case EVENT_OUTPUT:
 		return LEVEL_ERROR;
 	case EVENT_LIST_MISSING:
-		return e->err != -ENOENT ? LEVEL_WARNING :
-		       str_eq(e->path, "modules.order") ? LEVEL_NOTE : LEVEL_DETAIL;
+		return e->err != -ENOENT                  ? LEVEL_WARNING
+		       : str_eq(e->path, "modules.order") ? LEVEL_NOTE
+							  : LEVEL_DETAIL;
 	case EVENT_STORE:
 		if (e->err || e->status == STORE_UNSAFE)
 			return LEVEL_WARNING;
@@ -101,21 +103,27 @@ static void describe(const struct event *e, struct buf *b)
 			e->status == ELFMOD_BAD_EXPORTS ? "" : " and nothing else");
 		break;
 	case EVENT_MODULE_UNREADABLE:
-		buf_str(b, "cannot be read; the module keeps its line in modules.dep and nothing else");
+		buf_str(b, "cannot be read; the module keeps its line in modules.dep and "
+			   "nothing else");
 		break;
 	case EVENT_MODULE_VANISHED:
 		buf_str(b, "vanished while it was looked at; left out");
 		break;
 	case EVENT_DUPLICATE:
-		buf_printf(b, "chosen over '%s', of equal rank: depmod's choice depends on the order "
-			      "of the directory",
+		buf_printf(b,
+			"chosen over '%s', of equal rank: depmod's choice depends on the "
+			"order "
+			"of the directory",
 			detail);
 		break;
 	case EVENT_DEVNODE:
-		buf_printf(b, "has a device node (%s) without major and minor number; left out", detail);
+		buf_printf(b,
+			"has a device node (%s) without major and minor number; left out",
+			detail);
 		break;
 	case EVENT_ALIAS_BRACKETS:
-		buf_printf(b, "alias with unbalanced brackets, left out of the index: %s", detail);
+		buf_printf(b, "alias with unbalanced brackets, left out of the index: %s",
+			detail);
 		break;
 	case EVENT_KEY_ASCII:
 		buf_printf(b, "name beyond ASCII, left out of the index: %s", detail);
@@ -130,7 +138,8 @@ static void describe(const struct event *e, struct buf *b)
 		buf_printf(b, "twice in the index: %s", detail);
 		break;
 	case EVENT_SYMBOLS_LINE:
-		buf_printf(b, "line %u cannot be read: %.*s", e->line, (int)strcspn(detail, "\n"), detail);
+		buf_printf(b, "line %u cannot be read: %.*s", e->line,
+			(int)strcspn(detail, "\n"), detail);
 		break;
 	case EVENT_DIR_UNREADABLE:
 		buf_str(b, "cannot be read; left out");
@@ -151,22 +160,27 @@ static void describe(const struct event *e, struct buf *b)
 		buf_str(b, "configuration cannot be read; left out");
 		break;
 	case EVENT_CONFIG_LINE:
-		buf_printf(b, "line %u, starting with '%s', is not understood; left out", e->line, detail);
+		buf_printf(b, "line %u, starting with '%s', is not understood; left out",
+			e->line, detail);
 		break;
 	case EVENT_LIST_MISSING:
-		buf_str(b, e->err == -ENOENT ? "missing" : "cannot be read; done without it");
+		buf_str(b, e->err == -ENOENT ? "missing"
+					     : "cannot be read; done without it");
 		break;
 	case EVENT_ORDER_CUT:
 		buf_printf(b, "line %u lacks its newline; the list is not used", e->line);
 		break;
 	case EVENT_BUILTIN_LINE:
-		buf_printf(b, "line that is no path, left out: %.*s", (int)strcspn(detail, "\n"), detail);
+		buf_printf(b, "line that is no path, left out: %.*s",
+			(int)strcspn(detail, "\n"), detail);
 		break;
 	case EVENT_CYCLE:
 		buf_printf(b, "modules that depend on each other: %s", detail);
 		break;
 	case EVENT_CYCLES:
-		buf_printf(b, "%u modules are in dependency cycles; the indexes stay as they are",
+		buf_printf(b,
+			"%u modules are in dependency cycles; the indexes stay as they "
+			"are",
 			e->number);
 		break;
 	case EVENT_STORE:
@@ -177,11 +191,14 @@ static void describe(const struct event *e, struct buf *b)
 		buf_str(b, "working without the lock");
 		break;
 	case EVENT_MARK:
-		buf_printf(b, "marks of interrupted transactions cannot be %s; they stay", detail);
+		buf_printf(b, "marks of interrupted transactions cannot be %s; they stay",
+			detail);
 		break;
 	case EVENT_OUTPUT:
 		if (e->number)
-			buf_printf(b, "cannot be written; %u indexes are new, the others old", e->number);
+			buf_printf(b,
+				"cannot be written; %u indexes are new, the others old",
+				e->number);
 		else
 			buf_str(b, "cannot be written; the indexes stay as they are");
 		break;

@@ -75,31 +75,42 @@ static const struct option long_options[] = {
 static void help(void)
 {
 	fputs("Usage: kmp-depmod [OPTION...] [KVER...]\n"
-	      "       kmp-depmod --dry-run [OPTION...] [KVER | PACKAGE | MODULE | DIR]...\n"
+	      "       kmp-depmod --dry-run [OPTION...] [KVER | PACKAGE | MODULE | "
+	      "DIR]...\n"
 	      "       kmp-depmod --keep-running save|restore|clean|status [OPTION...]\n"
 	      "       kmp-depmod --as-depmod [DEPMOD-OPTION...]\n"
 	      "\n"
-	      "Bring the module indexes of KVER (default: of every kernel below ROOT) up to date,\n"
+	      "Bring the module indexes of KVER (default: of every kernel below ROOT) up "
+	      "to date,\n"
 	      "reading only modules that changed.\n"
 	      "\n"
 	      "  -n, --dry-run          change nothing; say what would change and why\n"
-	      "      --verify           compare the indexes on disk with the tree; exit 4 if they\n"
+	      "      --verify           compare the indexes on disk with the tree; exit "
+	      "4 if they\n"
 	      "                         differ\n"
 	      "      --full             believe no remembered fact\n"
-	      "      --touched-from F   paths (absolute within ROOT, separated by newlines or NULs)\n"
-	      "                         whose stat is not to be believed; - is standard input\n"
+	      "      --touched-from F   paths (absolute within ROOT, separated by "
+	      "newlines or NULs)\n"
+	      "                         whose stat is not to be believed; - is standard "
+	      "input\n"
 	      "\n"
-	      "      --root DIR         work on the system below DIR; its own depmod.d counts\n"
-	      "  -m, --moduledir DIR    where kernels are, below ROOT (default: lib/modules and\n"
+	      "      --root DIR         work on the system below DIR; its own depmod.d "
+	      "counts\n"
+	      "  -m, --moduledir DIR    where kernels are, below ROOT (default: "
+	      "lib/modules and\n"
 	      "                         usr/lib/modules)\n"
-	      "  -o, --outdir DIR       write the indexes below DIR instead of below ROOT\n"
-	      "  -C, --config PATH      a file or directory instead of the depmod.d directories\n"
+	      "  -o, --outdir DIR       write the indexes below DIR instead of below "
+	      "ROOT\n"
+	      "  -C, --config PATH      a file or directory instead of the depmod.d "
+	      "directories\n"
 	      "      --store DIR        where facts are remembered (default:\n"
 	      "                         ROOT/var/cache/kmp-depmod); 'none': nowhere\n"
-	      "  -j, --jobs N           threads that read modules (default: all processors)\n"
+	      "  -j, --jobs N           threads that read modules (default: all "
+	      "processors)\n"
 	      "      --wait SECONDS     how long to wait for another run (default: 60)\n"
 	      "      --no-sync          do not wait until the indexes are on the disk\n"
-	      "      --keep-directory   leave the directory of a kernel that has no files any more\n"
+	      "      --keep-directory   leave the directory of a kernel that has no "
+	      "files any more\n"
 	      "\n"
 	      "  -e, --errsyms          report symbols that no module and no kernel has\n"
 	      "  -E, --symvers FILE     the kernel's symbols and CRCs: a Module.symvers\n"
@@ -108,21 +119,28 @@ static void help(void)
 	      "  -w, --warn             report keys that are in an index twice\n"
 	      "  -x, --errexit          exit 3 if -e has anything to report\n"
 	      "\n"
-	      "With --dry-run an operand that exists or has a '/' is a package (rpm, deb), a module\n"
-	      "or a directory with modules: what would it do to the kernels, installed below ROOT?\n"
+	      "With --dry-run an operand that exists or has a '/' is a package (rpm, "
+	      "deb), a module\n"
+	      "or a directory with modules: what would it do to the kernels, installed "
+	      "below ROOT?\n"
 	      "\n"
 	      "      --kernel KVER      on this kernel; may be given more than once\n"
 	      "      --add FILE         the same as an operand\n"
 	      "      --remove PATH      as if this module or directory were not there\n"
-	      "      --explain MODULE   why its file wins, what it needs and who needs it\n"
+	      "      --explain MODULE   why its file wins, what it needs and who needs "
+	      "it\n"
 	      "      --dot              report as a graph for Graphviz\n"
-	      "      --exit-code        exit 10 if something would change, 3 if it would break\n"
+	      "      --exit-code        exit 10 if something would change, 3 if it would "
+	      "break\n"
 	      "\n"
 	      "      --keep-running ACTION\n"
-	      "                         save, restore, clean or status: keep the modules of the\n"
-	      "                         kernel that runs over an upgrade, as kmp-depmod.conf(5) says\n"
+	      "                         save, restore, clean or status: keep the modules "
+	      "of the\n"
+	      "                         kernel that runs over an upgrade, as "
+	      "kmp-depmod.conf(5) says\n"
 	      "      --cause TEXT       why, for --keep-running save\n"
-	      "      --system DIR       where proc, sys and run of the running system are\n"
+	      "      --system DIR       where proc, sys and run of the running system "
+	      "are\n"
 	      "\n"
 	      "      --json             report as JSON\n"
 	      "      --stats            report where the time went\n"
@@ -131,8 +149,10 @@ static void help(void)
 	      "  -V, --version          print the version and what this build can read\n"
 	      "  -h, --help             print this\n"
 	      "\n"
-	      "Exit status: 0 done or nothing to do, 1 error, 2 usage, 3 symbols (with -x) or\n"
-	      "something would break, 4 verify found a difference, 10 something would change (both\n"
+	      "Exit status: 0 done or nothing to do, 1 error, 2 usage, 3 symbols (with "
+	      "-x) or\n"
+	      "something would break, 4 verify found a difference, 10 something would "
+	      "change (both\n"
 	      "with --exit-code), 75 another run did not end in time.\n",
 		stdout);
 }
@@ -191,15 +211,18 @@ static bool add_word(char ***list, int *n, const char *word, int *ret_status)
 
 static bool keep_action(struct options *o, const char *word, int *ret_status)
 {
-	static const char *const words[] = {[KEEP_SAVE] = "save", [KEEP_RESTORE_NOW] = "restore",
-		[KEEP_CLEAN] = "clean", [KEEP_STATUS] = "status"};
+	static const char *const words[] = {[KEEP_SAVE] = "save",
+		[KEEP_RESTORE_NOW] = "restore",
+		[KEEP_CLEAN] = "clean",
+		[KEEP_STATUS] = "status"};
 
 	for (unsigned i = KEEP_SAVE; i < ARRAY_SIZE(words); i++)
 		if (str_eq(word, words[i])) {
 			o->keep = i;
 			return true;
 		}
-	return usage(ret_status, "--keep-running wants save, restore, clean or status, not '%s'", word);
+	return usage(ret_status,
+		"--keep-running wants save, restore, clean or status, not '%s'", word);
 }
 
 /* True to go on with the next option. */
@@ -239,12 +262,14 @@ static bool take_option(struct options *o, int c, int *ret_status)
 		return true;
 	case 'j':
 		if (!number(optarg, JOBS_MAX, &n) || n == 0)
-			return usage(ret_status, "--jobs wants a number from 1 to 64, not '%s'", optarg);
+			return usage(ret_status,
+				"--jobs wants a number from 1 to 64, not '%s'", optarg);
 		o->jobs = (unsigned)n;
 		return true;
 	case OPT_WAIT:
 		if (!number(optarg, 86400, &n))
-			return usage(ret_status, "--wait wants seconds, not '%s'", optarg);
+			return usage(
+				ret_status, "--wait wants seconds, not '%s'", optarg);
 		o->wait_ms = (unsigned)n * 1000;
 		return true;
 	case 'e':
@@ -258,7 +283,8 @@ static bool take_option(struct options *o, int c, int *ret_status)
 		return true;
 	case 'P':
 		if (strlen(optarg) != 1)
-			return usage(ret_status, "-P wants a single character, not '%s'", optarg);
+			return usage(ret_status, "-P wants a single character, not '%s'",
+				optarg);
 		o->symbol_prefix = optarg[0];
 		return true;
 	case 'w':
@@ -326,21 +352,29 @@ static bool take_option(struct options *o, int c, int *ret_status)
 static bool consistent(const struct options *o, int *ret_status)
 {
 	if (o->dry_run && o->verify)
-		return usage(ret_status, "--dry-run and --verify exclude each other%s", "");
-	if (o->keep && (o->dry_run || o->verify || o->n_kernels || o->moduledir || o->outdir))
-		return usage(ret_status, "--keep-running is of the running kernel, in its place%s", "");
+		return usage(
+			ret_status, "--dry-run and --verify exclude each other%s", "");
+	if (o->keep &&
+		(o->dry_run || o->verify || o->n_kernels || o->moduledir || o->outdir))
+		return usage(ret_status,
+			"--keep-running is of the running kernel, in its place%s", "");
 	if (o->errsyms && !o->symvers && !o->sysmap)
 		return usage(ret_status, "-e needs -E or -F%s", "");
 	if (o->errexit && !o->errsyms)
 		return usage(ret_status, "-x needs -e%s", "");
 	if (!o->dry_run && (options_forecast(o) || o->exit_code))
-		return usage(ret_status, "--add, --remove, --explain, --dot and --exit-code need "
-					 "--dry-run%s", "");
+		return usage(ret_status,
+			"--add, --remove, --explain, --dot and --exit-code need "
+			"--dry-run%s",
+			"");
 	if (o->json + o->dot + (o->explain != NULL) > 1)
-		return usage(ret_status, "--json, --dot and --explain exclude each other%s", "");
+		return usage(ret_status,
+			"--json, --dot and --explain exclude each other%s", "");
 	for (int i = 0; i < o->n_kernels; i++)
-		if (!*o->kernels[i] || strchr(o->kernels[i], '/') || o->kernels[i][0] == '.')
-			return usage(ret_status, "'%s' is no kernel version", o->kernels[i]);
+		if (!*o->kernels[i] || strchr(o->kernels[i], '/') ||
+			o->kernels[i][0] == '.')
+			return usage(
+				ret_status, "'%s' is no kernel version", o->kernels[i]);
 	return true;
 }
 
@@ -357,12 +391,13 @@ bool options_parse(struct options *ret, int argc, char **argv, int *ret_status)
 	int c;
 
 	o.no_sync = !host_wants_sync();
-	while (ok && (c = getopt_long(argc, argv, short_options, long_options, NULL)) != -1)
+	while (ok &&
+		(c = getopt_long(argc, argv, short_options, long_options, NULL)) != -1)
 		ok = take_option(&o, c, ret_status);
 	for (int i = optind; ok && i < argc; i++)
-		ok = o.dry_run && is_package(argv[i]) ?
-			     add_word(&o.packages, &o.n_packages, argv[i], ret_status) :
-			     add_word(&o.kernels, &o.n_kernels, argv[i], ret_status);
+		ok = o.dry_run && is_package(argv[i])
+			     ? add_word(&o.packages, &o.n_packages, argv[i], ret_status)
+			     : add_word(&o.kernels, &o.n_kernels, argv[i], ret_status);
 	if (!o.jobs)
 		o.jobs = host_processors(JOBS_MAX);
 	if (!ok || !consistent(&o, ret_status)) {

@@ -8,10 +8,11 @@ enum exit_status {
 	EXIT_DONE = 0,
 	EXIT_ERROR = 1,
 	EXIT_USAGE = 2,
-	EXIT_SYMBOLS = 3, /* -x: a symbol is unknown or has another CRC; --exit-code: something breaks */
-	EXIT_DIFFERS = 4, /* --verify */
+	/* -x: a symbol is unknown or has another CRC; --exit-code: something breaks */
+	EXIT_SYMBOLS = 3,
+	EXIT_DIFFERS = 4,  /* --verify */
 	EXIT_CHANGES = 10, /* --exit-code: something would change */
-	EXIT_BUSY = 75,   /* EX_TEMPFAIL: another run held the lock for the whole wait */
+	EXIT_BUSY = 75,    /* EX_TEMPFAIL: another run held the lock for the whole wait */
 };
 
 enum keep_action {
@@ -35,7 +36,9 @@ struct options {
 	size_t n_config;
 	char **kernels; /* --kernel and operands. The array is owned */
 	int n_kernels;
-	/* of a dry run: packages, modules, directories; paths that go. Arrays are owned */
+	/*
+	 * of a dry run: packages, modules, directories; paths that go. Arrays are owned
+	 */
 	char **packages, **removed;
 	int n_packages, n_removed;
 	const char *explain; /* a module */

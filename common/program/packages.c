@@ -25,8 +25,8 @@ static int inspector_path(struct buf *ret)
 	return access(ret->data, X_OK) == 0 ? 0 : neg_errno();
 }
 
-static int spawn(const char *path, const struct root *root, char *const *operands, size_t n,
-	pid_t *ret_pid, int *ret_fd)
+static int spawn(const char *path, const struct root *root, char *const *operands,
+	size_t n, pid_t *ret_pid, int *ret_fd)
 {
 	_cleanup_(freep) char **argv = calloc(n + 4, sizeof(*argv));
 	posix_spawn_file_actions_t actions;
@@ -41,7 +41,8 @@ static int spawn(const char *path, const struct root *root, char *const *operand
 	argv[2] = *root->path ? root->path : (char *)"/";
 	memcpy(argv + 3, operands, n * sizeof(*argv));
 	posix_spawn_file_actions_init(&actions);
-	posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
+	posix_spawn_file_actions_addopen(
+		&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
 	posix_spawn_file_actions_adddup2(&actions, fds[1], STDOUT_FILENO);
 	r = -posix_spawn(ret_pid, path, &actions, NULL, argv, environ);
 	posix_spawn_file_actions_destroy(&actions);
@@ -139,7 +140,8 @@ static bool path_ok(const char *path, bool bare)
 }
 
 /* Does a record fit what it says it is? */
-static bool record_ok(const struct wire *w, unsigned packages, const char *a, const char *b)
+static bool record_ok(
+	const struct wire *w, unsigned packages, const char *a, const char *b)
 {
 	if (strlen(a) != w->len[0] || strlen(b) != w->len[1])
 		return false;
@@ -157,8 +159,8 @@ static bool record_ok(const struct wire *w, unsigned packages, const char *a, co
 	}
 }
 
-static int take_record(struct loading *l, const struct wire *w, const char *a, const char *b,
-	const char *bytes)
+static int take_record(struct loading *l, const struct wire *w, const char *a,
+	const char *b, const char *bytes)
 {
 	struct packages *p = l->p;
 	unsigned n = (unsigned)vec_len(&p->list, struct package);
@@ -168,7 +170,9 @@ static int take_record(struct loading *l, const struct wire *w, const char *a, c
 	switch (w->type) {
 	case WIRE_PACKAGE:
 		buf_add(&p->list,
-			&(struct package){.file = a, .name = b, .kind = bytes,
+			&(struct package){.file = a,
+				.name = b,
+				.kind = bytes,
 				.beside = w->flags & WIRE_BESIDE},
 			sizeof(struct package));
 		return p->list.err;
@@ -179,15 +183,19 @@ static int take_record(struct loading *l, const struct wire *w, const char *a, c
 	case WIRE_FILE:
 	case WIRE_LINK:
 		buf_add(&p->files,
-			&(struct package_file){.path = a, .package = n - 1, .mtime = w->mtime,
-				.link = w->type == WIRE_LINK ? b : NULL, .data = bytes,
+			&(struct package_file){.path = a,
+				.package = n - 1,
+				.mtime = w->mtime,
+				.link = w->type == WIRE_LINK ? b : NULL,
+				.data = bytes,
 				.len = w->type == WIRE_LINK ? 0 : w->len[2],
 				.bare = w->flags & WIRE_BARE && w->type == WIRE_FILE,
 				.hard = w->flags & WIRE_HARD && w->type == WIRE_LINK},
 			sizeof(struct package_file));
 		return p->files.err;
 	case WIRE_OLD:
-		buf_add(&p->olds, &(struct package_old){a, b, n - 1}, sizeof(struct package_old));
+		buf_add(&p->olds, &(struct package_old){a, b, n - 1},
+			sizeof(struct package_old));
 		return p->olds.err;
 	case WIRE_NOTE:
 		if (!l->m->quiet)
@@ -315,7 +323,8 @@ static int follow(struct loading *l, const struct root *root, struct package_fil
 		return r;
 	if (r < 0) {
 		f->data = NULL;
-		message(l->m, "'%s': a link that leads nowhere (%s); left out", f->path, f->link);
+		message(l->m, "'%s': a link that leads nowhere (%s); left out", f->path,
+			f->link);
 	}
 	return 0;
 }
@@ -341,8 +350,8 @@ static int follow_links(struct loading *l, const struct root *root)
 	return 0;
 }
 
-int packages_start(struct messages *m, const struct root *root, char *const *operands, size_t n,
-	struct inspector *ret)
+int packages_start(struct messages *m, const struct root *root, char *const *operands,
+	size_t n, struct inspector *ret)
 {
 	_cleanup_(buf_done) struct buf path = {0};
 	int r;
@@ -355,12 +364,14 @@ int packages_start(struct messages *m, const struct root *root, char *const *ope
 		r = spawn(path.data, root, operands, n, &ret->pid, &ret->fd);
 	if (r == -ENOENT) {
 		ret->pid = 0;
-		message(m, "packages cannot be looked into: there is no '%s'; the package "
-			   "kmp-depmod-inspect has it, or a build with libarchive", path.data);
+		message(m,
+			"packages cannot be looked into: there is no '%s'; the package "
+			"kmp-depmod-inspect has it, or a build with libarchive",
+			path.data);
 	} else if (r < 0) {
 		ret->pid = 0;
-		message(m, "'%s': packages cannot be looked into: %s", path.data ? path.data : "",
-			strerror(-r));
+		message(m, "'%s': packages cannot be looked into: %s",
+			path.data ? path.data : "", strerror(-r));
 	}
 	return r;
 }
@@ -382,7 +393,9 @@ int packages_finish(struct messages *m, const struct root *root, struct inspecto
 	if (l.refused)
 		return -EBADMSG;
 	if (r < 0) {
-		message(m, "the packages could not be looked into: inspect-package ended with %s %d",
+		message(m,
+			"the packages could not be looked into: inspect-package ended "
+			"with %s %d",
 			WIFSIGNALED(status) ? "signal" : "status",
 			WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
 		return -EBADMSG;

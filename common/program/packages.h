@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #pragma once
 /*
- * packages.h: what is in the packages of a dry run. They are looked into by a program of its
- * own, inspect-package, which says it in the records of inspect/wire.h.
+ * packages.h: what is in the packages of a dry run. They are looked into by a program of
+ * its own, inspect-package, which says it in the records of inspect/wire.h.
  */
 
 #include <sys/types.h>
@@ -17,10 +17,10 @@ struct package_script {
 };
 
 struct package {
-	const char *file; /* the operand */
-	const char *name; /* with version; "" for directories and modules */
-	const char *kind; /* "rpm", "deb", "directory", "module" */
-	bool beside;      /* installed beside others of its name */
+	const char *file;   /* the operand */
+	const char *name;   /* with version; "" for directories and modules */
+	const char *kind;   /* "rpm", "deb", "directory", "module" */
+	bool beside;        /* installed beside others of its name */
 	struct buf scripts; /* struct package_script */
 };
 
@@ -41,9 +41,9 @@ struct package_old {
 };
 
 struct packages {
-	struct buf list;  /* struct package */
-	struct buf files; /* struct package_file, as they came */
-	struct buf olds;  /* struct package_old */
+	struct buf list;   /* struct package */
+	struct buf files;  /* struct package_file, as they came */
+	struct buf olds;   /* struct package_old */
 	struct buf blocks; /* char *: memory of large files */
 	struct arena mem;
 };
@@ -55,11 +55,12 @@ struct inspector {
 };
 
 /* Start to inspect operands, in another process. 0, or -errno after a message. */
-int packages_start(struct messages *m, const struct root *root, char *const *operands, size_t n,
-	struct inspector *ret);
+int packages_start(struct messages *m, const struct root *root, char *const *operands,
+	size_t n, struct inspector *ret);
 /*
- * Take what it found, and wait for its end. Links among the files are followed, to another file
- * of theirs or to one of the root. What is wrong with an operand is told with message(). 0,
+ * Take what it found, and wait for its end. Links among the files are followed, to
+ * another file of theirs or to one of the root. What is wrong with an operand is told
+ * with message(). 0,
  * -EBADMSG after such a message, or -errno. Release with packages_done() in every case.
  */
 int packages_finish(struct messages *m, const struct root *root, struct inspector *i,

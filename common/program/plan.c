@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * "Before" is what the published modules.dep says: that is what modprobe knows. The facts
- * store tells apart a file that is new from one that was there and hidden, and which symbols
- * could be found.
+ * store tells apart a file that is new from one that was there and hidden, and which
+ * symbols could be found.
  */
 
 #include <fcntl.h>
@@ -30,7 +30,9 @@ int plan_read_before(const struct target *t, struct buf *ret)
 {
 	_cleanup_(closep) int dir = update_open_outdir(t, false);
 	_cleanup_(closep) int fd =
-		dir < 0 ? -1 : openat(dir, output_names[OUT_DEP], O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+		dir < 0 ? -1
+			: openat(dir, output_names[OUT_DEP],
+				  O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
 
 	if (fd >= 0 && fs_read_all(fd, DEP_MAX, ret) == -ENOMEM)
 		return -ENOMEM;
@@ -77,9 +79,9 @@ static const struct line *find_line(const struct planning *pl, const char *path)
 {
 	struct line key = {.path = path};
 
-	return pl->n_lines ?
-		       bsearch(&key, pl->lines, pl->n_lines, sizeof(*pl->lines), line_cmp) :
-		       NULL;
+	return pl->n_lines ? bsearch(&key, pl->lines, pl->n_lines, sizeof(*pl->lines),
+				     line_cmp)
+			   : NULL;
 }
 
 static const char *path_of(struct planning *pl, const struct tables *t, mod_row m)
@@ -105,7 +107,8 @@ static int list_paths(struct planning *pl)
 	return pl->paths ? 0 : -ENOMEM;
 }
 
-static void add_module(struct buf *list, const char *name, const char *path, const char *by)
+static void add_module(
+	struct buf *list, const char *name, const char *path, const char *by)
 {
 	struct plan_module m = {name, path, by};
 
@@ -121,7 +124,8 @@ static mod_row old_row(const struct planning *pl, mod_row m)
 	if (!pl->u->store.head)
 		return ID_NONE;
 	d = tables_find_dir(old, str_of(t, t->dirs[t->mods[m].dir].path));
-	return d == ID_NONE ? ID_NONE : tables_find_mod(old, d, str_of(t, t->mods[m].file));
+	return d == ID_NONE ? ID_NONE
+			    : tables_find_mod(old, d, str_of(t, t->mods[m].file));
 }
 
 /* --- are the facts of two rows the same? --- */
@@ -133,7 +137,8 @@ static bool same_str(const struct tables *a, str_id x, const struct tables *b, s
 	return str_eq(str_of(a, x), str_of(b, y));
 }
 
-static bool same_facts(const struct tables *a, mod_row x, const struct tables *b, mod_row y)
+static bool same_facts(
+	const struct tables *a, mod_row x, const struct tables *b, mod_row y)
 {
 	const struct mod *m = &a->mods[x], *n = &b->mods[y];
 	bool same = m->status == n->status && same_str(a, m->vermagic, b, n->vermagic) &&
@@ -145,7 +150,8 @@ static bool same_facts(const struct tables *a, mod_row x, const struct tables *b
 		    m->weakdeps - m->values == n->weakdeps - n->values;
 
 	for (uint32_t i = 0; same && i < m[1].exports - m->exports; i++) {
-		struct sym_crc p = a->exports[m->exports + i], q = b->exports[n->exports + i];
+		struct sym_crc p = a->exports[m->exports + i],
+			       q = b->exports[n->exports + i];
 
 		same = p.crc == q.crc && same_str(a, p.sym, b, q.sym);
 	}
@@ -161,7 +167,8 @@ static bool same_facts(const struct tables *a, mod_row x, const struct tables *b
 	return same;
 }
 
-bool plan_rows_differ(const struct tables *t, mod_row m, const struct tables *o, mod_row old)
+bool plan_rows_differ(
+	const struct tables *t, mod_row m, const struct tables *o, mod_row old)
 {
 	const struct mod *a = &t->mods[m], *b = &o->mods[old];
 
@@ -194,11 +201,13 @@ static void compare_present(struct planning *pl)
 		mod_row old = old_row(pl, m);
 
 		if (wins && !listed)
-			add_module(was_hidden(pl, old) ? &pl->p->unhidden : &pl->p->added, name, path,
-				NULL);
+			add_module(was_hidden(pl, old) ? &pl->p->unhidden : &pl->p->added,
+				name, path, NULL);
 		else if (!wins && (listed || old == ID_NONE))
-			add_module(&pl->p->hidden, name, path, pl->paths[u->r.first_of[m]]);
-		else if (wins && old != ID_NONE && plan_rows_differ(&u->t, m, &u->store.t, old))
+			add_module(
+				&pl->p->hidden, name, path, pl->paths[u->r.first_of[m]]);
+		else if (wins && old != ID_NONE &&
+			 plan_rows_differ(&u->t, m, &u->store.t, old))
 			add_module(&pl->p->changed, name, path, NULL);
 	}
 }
@@ -279,7 +288,8 @@ static void no_event(void *arg, const struct event *e)
 	(void)e;
 }
 
-static int resolve_old(struct planning *pl, const struct vmlinux *check, struct old_state *old)
+static int resolve_old(
+	struct planning *pl, const struct vmlinux *check, struct old_state *old)
 {
 	static const struct report silent = {.event = no_event};
 	const struct update *u = pl->u;
@@ -289,17 +299,19 @@ static int resolve_old(struct planning *pl, const struct vmlinux *check, struct 
 	if (!u->store.head)
 		return 0;
 	t.report = &silent;
-	r = resolve(&t, &u->store.t, &u->config, u->order_err ? NULL : &u->order, &old->r);
+	r = resolve(
+		&t, &u->store.t, &u->config, u->order_err ? NULL : &u->order, &old->r);
 	if (r < 0)
 		return r;
 	old->known = true;
 	return check ? check_symbols(&old->r, check, &old->problems) : 0;
 }
 
-static void add_symbol(struct planning *pl, mod_idx mod, str_id sym, const struct problem *p)
+static void add_symbol(
+	struct planning *pl, mod_idx mod, str_id sym, const struct problem *p)
 {
-	struct plan_symbol s = {.path = pl->paths[pl->u->r.row[mod]],
-		.symbol = str_of(&pl->u->t, sym)};
+	struct plan_symbol s = {
+		.path = pl->paths[pl->u->r.row[mod]], .symbol = str_of(&pl->u->t, sym)};
 
 	if (p) {
 		s.crc = p->crc;
@@ -349,15 +361,16 @@ static int compare_problems(struct planning *pl, const struct old_state *old)
 }
 
 /* Could a module meet this need before, and none can now, or only with another CRC? */
-static bool is_lost(const struct resolved *before, const struct resolved *now, struct sym_crc want,
-	struct problem *ret)
+static bool is_lost(const struct resolved *before, const struct resolved *now,
+	struct sym_crc want, struct problem *ret)
 {
 	const char *name = str_of(now->t, want.sym);
 	sym_key key = resolved_look(now, want.sym);
 	bool equal;
 	str_id o;
 
-	*ret = (struct problem){.want = want.crc, .crc = now->owner[key] != ID_NONE,
+	*ret = (struct problem){.want = want.crc,
+		.crc = now->owner[key] != ID_NONE,
 		.have = now->owner_crc[key]};
 	if (ret->crc && (!want.crc || ret->have == want.crc))
 		return false;
@@ -365,12 +378,13 @@ static bool is_lost(const struct resolved *before, const struct resolved *now, s
 	if (!equal)
 		return false;
 	key = resolved_look(before, o);
-	return before->owner[key] != ID_NONE && (!ret->crc || before->owner_crc[key] == want.crc);
+	return before->owner[key] != ID_NONE &&
+	       (!ret->crc || before->owner_crc[key] == want.crc);
 }
 
 /*
- * Without a list of the kernel's symbols: what a module had and none has now. Modules share
- * most of their needs, so each pair is looked at once.
+ * Without a list of the kernel's symbols: what a module had and none has now. Modules
+ * share most of their needs, so each pair is looked at once.
  */
 static int find_lost(struct planning *pl, const struct old_state *old)
 {
@@ -414,8 +428,8 @@ static int compare_symbols(struct planning *pl, const struct vmlinux *check)
 /* Lists are appended to freely: did any lack memory? */
 static int plan_error(const struct plan *p)
 {
-	const struct buf *all[] = {&p->added, &p->removed, &p->changed, &p->hidden, &p->unhidden,
-		&p->dependencies, &p->symbols};
+	const struct buf *all[] = {&p->added, &p->removed, &p->changed, &p->hidden,
+		&p->unhidden, &p->dependencies, &p->symbols};
 
 	for (size_t i = 0; i < ARRAY_SIZE(all); i++)
 		if (all[i]->err)

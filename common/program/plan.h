@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #pragma once
 /*
- * plan.h: what an update changes, as a person thinks of it: modules that come, go, change or
- * hide one another, dependencies that change, symbols that get lost.
+ * plan.h: what an update changes, as a person thinks of it: modules that come, go, change
+ * or hide one another, dependencies that change, symbols that get lost.
  */
 
 #include "base/arena.h"
@@ -16,7 +16,8 @@ struct plan_module {
 
 struct plan_dependency {
 	const char *path;
-	const char *before, *after; /* dependencies as modules.dep has them, "" for none */
+	/* dependencies as modules.dep has them, "" for none */
+	const char *before, *after;
 };
 
 struct plan_symbol {
@@ -30,7 +31,8 @@ struct plan {
 	/* struct plan_module */
 	struct buf added, removed, changed, hidden, unhidden;
 	struct buf dependencies; /* struct plan_dependency */
-	struct buf symbols;      /* struct plan_symbol: problems that were not there before */
+	/* struct plan_symbol: problems that were not there before */
+	struct buf symbols;
 	struct arena mem;
 };
 
@@ -38,8 +40,9 @@ struct plan {
 int plan_read_before(const struct target *t, struct buf *ret);
 
 /*
- * Compare what u found with the modules.dep and the facts from before. check is what symbols
- * were checked against, or NULL: then symbols count as lost that some module had before. 0 or
+ * Compare what u found with the modules.dep and the facts from before. check is what
+ * symbols were checked against, or NULL: then symbols count as lost that some module had
+ * before. 0 or
  * -ENOMEM. Release with plan_done() in every case.
  */
 int plan_make(const struct target *t, const struct update *u, const struct buf *before,
@@ -47,7 +50,8 @@ int plan_make(const struct target *t, const struct update *u, const struct buf *
 void plan_done(struct plan *p);
 
 /* Another file under a path that was known: other bytes, as far as we can know. */
-bool plan_rows_differ(const struct tables *t, mod_row m, const struct tables *o, mod_row old);
+bool plan_rows_differ(
+	const struct tables *t, mod_row m, const struct tables *o, mod_row old);
 
 static inline size_t plan_count(const struct buf *list)
 {

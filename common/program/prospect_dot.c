@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * A graph for Graphviz: an arrow goes from a module to what it needs. The packages' modules
- * stand out, around them stand what they need and who needs them; what is wrong is red.
- * Format: the DOT language of Graphviz.
+ * A graph for Graphviz: an arrow goes from a module to what it needs. The packages'
+ * modules stand out, around them stand what they need and who needs them; what is wrong
+ * is red. Format: the DOT language of Graphviz.
  */
 
 #include <stdio.h>
@@ -11,7 +11,8 @@
 
 static const char style[] =
 	"  graph [rankdir=LR, fontname=\"sans-serif\", labelloc=t];\n"
-	"  node [shape=box, style=\"rounded,filled\", fillcolor=\"#f4f4f4\", color=\"#888888\",\n"
+	"  node [shape=box, style=\"rounded,filled\", fillcolor=\"#f4f4f4\", "
+	"color=\"#888888\",\n"
 	"        fontname=\"sans-serif\", fontsize=11];\n"
 	"  edge [color=\"#888888\", fontname=\"sans-serif\", fontsize=9];\n";
 
@@ -59,7 +60,9 @@ static void draw_module(struct drawing *d, mod_row row)
 	fputs("    ", stdout);
 	quote(d->prefix, path);
 	fputs(" [label=", stdout);
-	quote("", f->over.origin[row] == ID_NONE ? str_of(&f->over.t, f->over.t.mods[row].name) : path);
+	quote("", f->over.origin[row] == ID_NONE
+			  ? str_of(&f->over.t, f->over.t.mods[row].name)
+			  : path);
 	if (f->over.origin[row] != ID_NONE)
 		fputs(", " OURS, stdout);
 	if (f->is.idx[row] == ID_NONE)
@@ -69,7 +72,8 @@ static void draw_module(struct drawing *d, mod_row row)
 	puts("];");
 }
 
-static void draw_edge(const struct drawing *d, const char *from, const char *to, const char *how)
+static void draw_edge(
+	const struct drawing *d, const char *from, const char *to, const char *how)
 {
 	fputs("    ", stdout);
 	quote(d->prefix, from);
@@ -117,11 +121,13 @@ static void draw_hidden(struct drawing *d, mod_row row)
 	const struct forecast *f = d->f;
 	mod_row by = f->is.first_of[row];
 
-	if (by == row || (f->over.origin[row] == ID_NONE && f->over.origin[by] == ID_NONE))
+	if (by == row ||
+		(f->over.origin[row] == ID_NONE && f->over.origin[by] == ID_NONE))
 		return;
 	draw_module(d, row);
 	draw_module(d, by);
-	draw_edge(d, f->paths[by], f->paths[row], " [style=dashed, arrowhead=none, label=\"hides\"]");
+	draw_edge(d, f->paths[by], f->paths[row],
+		" [style=dashed, arrowhead=none, label=\"hides\"]");
 }
 
 static mod_row row_of(const struct forecast *f, const char *path)
@@ -151,7 +157,8 @@ static void draw_trouble(struct drawing *d, const struct trouble *t)
 	quote(d->prefix, t->path);
 	fputs(" -> ", stdout);
 	quote(d->prefix, t->subject ? t->subject : problem_names[t->kind]);
-	printf(" [color=\"#c00000\", fontcolor=\"#c00000\", label=\"%s\"];\n", problem_names[t->kind]);
+	printf(" [color=\"#c00000\", fontcolor=\"#c00000\", label=\"%s\"];\n",
+		problem_names[t->kind]);
 }
 
 static int draw_kernel(const struct prospect *p, size_t number)

@@ -23,17 +23,21 @@ static int put_packages(struct json_object *to, const struct packages *p)
 
 	for (unsigned i = 0; list && i < vec_len(&p->list, struct package); i++) {
 		const struct package *k = package_of(p, i);
-		const struct package_script *s = vec_data(&k->scripts, struct package_script);
+		const struct package_script *s =
+			vec_data(&k->scripts, struct package_script);
 		struct json_object *o = json_append_object(list), *scripts;
 
-		if (!o || json_str(o, "file", k->file) < 0 || json_str(o, "kind", k->kind) < 0 ||
+		if (!o || json_str(o, "file", k->file) < 0 ||
+			json_str(o, "kind", k->kind) < 0 ||
 			(*k->name && json_str(o, "name", k->name) < 0))
 			return -ENOMEM;
 		scripts = json_list(o, "scripts");
-		for (size_t n = 0; scripts && n < vec_len(&k->scripts, struct package_script); n++) {
+		for (size_t n = 0;
+			scripts && n < vec_len(&k->scripts, struct package_script); n++) {
 			struct json_object *e = json_append_object(scripts);
 
-			if (!e || json_str(e, "name", s[n].name) < 0 || json_str(e, "calls", s[n].calls) < 0)
+			if (!e || json_str(e, "name", s[n].name) < 0 ||
+				json_str(e, "calls", s[n].calls) < 0)
 				return -ENOMEM;
 		}
 		if (!scripts)
@@ -55,8 +59,10 @@ static int put_changes(struct json_object *to, const struct forecast *f)
 	for (size_t i = 0; i < vec_len(&f->changes, struct change); i++) {
 		struct json_object *o = json_append_object(lists[c[i].kind]);
 
-		if (!o || json_str(o, "name", c[i].name) < 0 || json_str(o, "path", c[i].path) < 0 ||
-			put_opt(o, "by", c[i].by) < 0 || put_opt(o, "rule", c[i].rule) < 0 ||
+		if (!o || json_str(o, "name", c[i].name) < 0 ||
+			json_str(o, "path", c[i].path) < 0 ||
+			put_opt(o, "by", c[i].by) < 0 ||
+			put_opt(o, "rule", c[i].rule) < 0 ||
 			put_opt(o, "package", c[i].package) < 0)
 			return -ENOMEM;
 	}
@@ -72,11 +78,14 @@ static int put_problems(struct json_object *to, const struct forecast *f)
 		struct json_object *o = json_append_object(list);
 
 		if (!o || json_str(o, "kind", problem_names[t[i].kind]) < 0 ||
-			json_flag(o, "breaks", t[i].breaks) < 0 || put_opt(o, "path", t[i].path) < 0 ||
+			json_flag(o, "breaks", t[i].breaks) < 0 ||
+			put_opt(o, "path", t[i].path) < 0 ||
 			put_opt(o, "package", t[i].package) < 0 ||
 			put_opt(o, "subject", t[i].subject) < 0 ||
-			put_opt(o, "wanted", t[i].wanted) < 0 || put_opt(o, "found", t[i].found) < 0 ||
-			put_opt(o, "found_in", t[i].found_in) < 0 || put_opt(o, "hint", t[i].hint) < 0)
+			put_opt(o, "wanted", t[i].wanted) < 0 ||
+			put_opt(o, "found", t[i].found) < 0 ||
+			put_opt(o, "found_in", t[i].found_in) < 0 ||
+			put_opt(o, "hint", t[i].hint) < 0)
 			return -ENOMEM;
 	}
 	return list ? 0 : -ENOMEM;
@@ -91,7 +100,8 @@ static int put_aliases(struct json_object *to, const struct forecast *f)
 		struct json_object *o = json_append_object(list);
 
 		if (!o || json_str(o, "kind", alias_names[a[i].kind]) < 0 ||
-			json_str(o, "alias", a[i].alias) < 0 || json_str(o, "meaning", a[i].meaning) < 0 ||
+			json_str(o, "alias", a[i].alias) < 0 ||
+			json_str(o, "meaning", a[i].meaning) < 0 ||
 			json_str(o, "module", a[i].module) < 0 ||
 			json_words(o, "others", a[i].others) < 0 ||
 			put_opt(o, "other_alias", a[i].other_alias) < 0)
@@ -109,7 +119,8 @@ static int put_lines(struct json_object *to, const struct forecast *f)
 		struct json_object *o = json_append_object(list);
 
 		if (!o || json_str(o, "path", l[i].path) < 0 ||
-			json_words(o, "before", l[i].before) < 0 || json_words(o, "after", l[i].after) < 0)
+			json_words(o, "before", l[i].before) < 0 ||
+			json_words(o, "after", l[i].after) < 0)
 			return -ENOMEM;
 	}
 	return list ? 0 : -ENOMEM;
@@ -119,17 +130,21 @@ static int put_lines(struct json_object *to, const struct forecast *f)
 static int put_symbols(struct json_object *to, const struct forecast *f)
 {
 	const struct trouble *t = vec_data(&f->troubles, struct trouble);
-	struct json_object *unknown = json_list(to, "unresolved"), *crcs = json_list(to, "crc_mismatches");
+	struct json_object *unknown = json_list(to, "unresolved"),
+			   *crcs = json_list(to, "crc_mismatches");
 
-	for (size_t i = 0; unknown && crcs && i < vec_len(&f->troubles, struct trouble); i++) {
+	for (size_t i = 0; unknown && crcs && i < vec_len(&f->troubles, struct trouble);
+		i++) {
 		bool crc = t[i].kind == PROBLEM_CRC;
 		struct json_object *o;
 
 		if (!crc && t[i].kind != PROBLEM_UNKNOWN)
 			continue;
 		o = json_append_object(crc ? crcs : unknown);
-		if (!o || json_str(o, "path", t[i].path) < 0 || json_str(o, "symbol", t[i].subject) < 0 ||
-			put_opt(o, "wanted", t[i].wanted) < 0 || put_opt(o, "found", t[i].found) < 0)
+		if (!o || json_str(o, "path", t[i].path) < 0 ||
+			json_str(o, "symbol", t[i].subject) < 0 ||
+			put_opt(o, "wanted", t[i].wanted) < 0 ||
+			put_opt(o, "found", t[i].found) < 0)
 			return -ENOMEM;
 	}
 	return unknown && crcs ? 0 : -ENOMEM;
@@ -157,9 +172,11 @@ static int put_sources(struct json_object *to, const struct forecast *f)
 {
 	struct json_object *o = json_object_new_object();
 
-	if (json_put(to, "sources", o) < 0 || put_opt(o, "symbols", f->info->vmlinux_path) < 0 ||
+	if (json_put(to, "sources", o) < 0 ||
+		put_opt(o, "symbols", f->info->vmlinux_path) < 0 ||
 		put_opt(o, "config", f->info->config_path) < 0 ||
-		put_opt(o, "kmod", f->info->kmod_path) < 0 || put_opt(o, "vermagic", f->vermagic) < 0)
+		put_opt(o, "kmod", f->info->kmod_path) < 0 ||
+		put_opt(o, "vermagic", f->vermagic) < 0)
 		return -ENOMEM;
 	return 0;
 }
@@ -169,7 +186,8 @@ static int put_files(struct json_object *to, const struct prospect *p)
 	struct json_object *list = json_list(to, "files");
 
 	for (unsigned i = 0; list && i < OUT_MAX; i++)
-		if (p->differs[i] && json_append(list, json_object_new_string(output_names[i])) < 0)
+		if (p->differs[i] &&
+			json_append(list, json_object_new_string(output_names[i])) < 0)
 			return -ENOMEM;
 	return list ? 0 : -ENOMEM;
 }
@@ -183,14 +201,15 @@ static int put_prospect(struct json_object *list, const struct prospect *p)
 		json_str(o, "directory", p->kernel->dir) < 0 ||
 		json_str(o, "outcome", p->changes ? "changed" : "unchanged") < 0 ||
 		json_flag(o, "breaks", breaks) < 0 || put_changes(o, p->f) < 0 ||
-		put_lines(o, p->f) < 0 || put_symbols(o, p->f) < 0 || put_problems(o, p->f) < 0 ||
-		put_aliases(o, p->f) < 0 || put_compression(o, p->f) < 0 || put_sources(o, p->f) < 0)
+		put_lines(o, p->f) < 0 || put_symbols(o, p->f) < 0 ||
+		put_problems(o, p->f) < 0 || put_aliases(o, p->f) < 0 ||
+		put_compression(o, p->f) < 0 || put_sources(o, p->f) < 0)
 		return -ENOMEM;
 	return put_files(o, p);
 }
 
-int prospect_json(const struct session *s, const struct packages *p, const struct prospect *list,
-	size_t n)
+int prospect_json(const struct session *s, const struct packages *p,
+	const struct prospect *list, size_t n)
 {
 	struct json_object *report = json_begin(s);
 	int r = report ? put_packages(report, p) : -ENOMEM;

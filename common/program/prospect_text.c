@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Lines of a package's own words are cleaned of control characters, since nobody has vouched
- * for it yet. Colours only help the eye: the words say everything.
+ * Lines of a package's own words are cleaned of control characters, since nobody has
+ * vouched for it yet. Colours only help the eye: the words say everything.
  */
 
 #include <stdarg.h>
@@ -18,8 +18,12 @@ static bool coloured;
 
 static void colour(enum colour c)
 {
-	static const char *const codes[] = {[PLAIN] = "\033[0m", [BOLD] = "\033[1m",
-		[RED] = "\033[31m", [YELLOW] = "\033[33m", [GREEN] = "\033[32m", [DIM] = "\033[2m"};
+	static const char *const codes[] = {[PLAIN] = "\033[0m",
+		[BOLD] = "\033[1m",
+		[RED] = "\033[31m",
+		[YELLOW] = "\033[33m",
+		[GREEN] = "\033[32m",
+		[DIM] = "\033[2m"};
 
 	if (coloured)
 		fputs(codes[c], stdout);
@@ -77,7 +81,9 @@ static void show_package(const struct packages *p, unsigned i)
 static void show_changes(const struct forecast *f)
 {
 	static const enum colour colours[CHANGE_MAX] = {[CHANGE_ADDED] = GREEN,
-		[CHANGE_REMOVED] = RED, [CHANGE_CHANGED] = YELLOW, [CHANGE_HIDDEN] = YELLOW,
+		[CHANGE_REMOVED] = RED,
+		[CHANGE_CHANGED] = YELLOW,
+		[CHANGE_HIDDEN] = YELLOW,
 		[CHANGE_UNHIDDEN] = GREEN};
 	const struct change *c = vec_data(&f->changes, struct change);
 	size_t n = vec_len(&f->changes, struct change);
@@ -90,7 +96,8 @@ static void show_changes(const struct forecast *f)
 		say(PLAIN, " %s", c[i].path);
 		if (c[i].by && c[i].kind == CHANGE_HIDDEN)
 			say(PLAIN, ", by %s (%s)", c[i].by,
-				c[i].rule ? c[i].rule : "of equal rank: the first or last in order");
+				c[i].rule ? c[i].rule
+					  : "of equal rank: the first or last in order");
 		else if (c[i].by)
 			say(PLAIN, ", %s hid it", c[i].by);
 		putchar('\n');
@@ -104,11 +111,12 @@ static void say_trouble(const struct trouble *t)
 		say(PLAIN, "needs %s, which nothing has", t->subject);
 		break;
 	case PROBLEM_CRC:
-		say(PLAIN, "needs %s with CRC %s; it is %s according to %s", t->subject, t->wanted,
-			t->found, t->found_in);
+		say(PLAIN, "needs %s with CRC %s; it is %s according to %s", t->subject,
+			t->wanted, t->found, t->found_in);
 		break;
 	case PROBLEM_VERMAGIC:
-		say(PLAIN, "was built for '%s'; %s say '%s'", t->wanted, t->found_in, t->found);
+		say(PLAIN, "was built for '%s'; %s say '%s'", t->wanted, t->found_in,
+			t->found);
 		break;
 	case PROBLEM_MODULE:
 		break;
@@ -119,11 +127,14 @@ static void say_trouble(const struct trouble *t)
 		say(PLAIN, "is in %s and in %s", t->package, t->subject);
 		break;
 	case PROBLEM_NAME:
-		say(PLAIN, "has the name of %s of %s, which hides it", t->found_in, t->subject);
+		say(PLAIN, "has the name of %s of %s, which hides it", t->found_in,
+			t->subject);
 		break;
 	case PROBLEM_EXPORT:
-		say(PLAIN, "exports %s, which %s has already: they cannot be loaded together", t->subject,
-			t->found_in);
+		say(PLAIN,
+			"exports %s, which %s has already: they cannot be loaded "
+			"together",
+			t->subject, t->found_in);
 		break;
 	case PROBLEM_SOFTDEP:
 		say(PLAIN, "has a softdep on %s", t->subject);
@@ -140,7 +151,9 @@ static void say_trouble(const struct trouble *t)
 		break;
 	}
 	if (t->hint)
-		say(PLAIN, "%s%s", t->kind == PROBLEM_MODULE || t->kind == PROBLEM_CYCLE ? "" : "; ", t->hint);
+		say(PLAIN, "%s%s",
+			t->kind == PROBLEM_MODULE || t->kind == PROBLEM_CYCLE ? "" : "; ",
+			t->hint);
 }
 
 static void show_troubles(const struct forecast *f, bool breaks)
@@ -154,7 +167,8 @@ static void show_troubles(const struct forecast *f, bool breaks)
 			continue;
 		if (first) {
 			fputs("  ", stdout);
-			say(breaks ? RED : YELLOW, "%s", breaks ? "would break" : "worth knowing");
+			say(breaks ? RED : YELLOW, "%s",
+				breaks ? "would break" : "worth knowing");
 			putchar('\n');
 		}
 		first = false;
@@ -173,9 +187,12 @@ static void show_unchecked(const struct session *s, const struct forecast *f)
 	if (!f->unchecked)
 		return;
 	say(YELLOW, "  not checked");
-	say(PLAIN, ": %u symbols that nothing here tells of; -E Module.symvers would help", f->unchecked);
+	say(PLAIN,
+		": %u symbols that nothing here tells of; -E Module.symvers would help",
+		f->unchecked);
 	putchar('\n');
-	for (size_t i = 0; s->o->verbose && i < vec_len(&f->troubles, struct trouble); i++)
+	for (size_t i = 0; s->o->verbose && i < vec_len(&f->troubles, struct trouble);
+		i++)
 		if (t[i].kind == PROBLEM_UNCHECKED) {
 			say(PLAIN, "    %s: %s", t[i].path, t[i].subject);
 			putchar('\n');
@@ -215,7 +232,8 @@ static void show_aliases(const struct session *s, const struct forecast *f)
 	if (n)
 		header("hardware and other aliases");
 	for (size_t i = 0; i < n; i++) {
-		bool again = i > 0 && a[i].kind == a[i - 1].kind && str_eq(a[i].module, a[i - 1].module);
+		bool again = i > 0 && a[i].kind == a[i - 1].kind &&
+			     str_eq(a[i].module, a[i - 1].module);
 		bool last = i + 1 == n || a[i].kind != a[i + 1].kind ||
 			    !str_eq(a[i].module, a[i + 1].module);
 
@@ -225,8 +243,9 @@ static void show_aliases(const struct session *s, const struct forecast *f)
 			say_alias(&a[i]);
 			putchar('\n');
 		} else if (last) {
-			say(DIM, "    ... %zu more of %s (%s); -v shows them", same + 1 - ALIASES_SHOWN,
-				a[i].module, alias_names[a[i].kind]);
+			say(DIM, "    ... %zu more of %s (%s); -v shows them",
+				same + 1 - ALIASES_SHOWN, a[i].module,
+				alias_names[a[i].kind]);
 			putchar('\n');
 		}
 	}
@@ -255,13 +274,16 @@ static void show_codecs(const struct forecast *f)
 	for (unsigned c = 0; c < CODECS; c++) {
 		if (!u[c].n)
 			continue;
-		say(PLAIN, "  %u module%s compressed with %s: ", u[c].n, u[c].n == 1 ? "" : "s",
-			codec_name(c));
+		say(PLAIN, "  %u module%s compressed with %s: ", u[c].n,
+			u[c].n == 1 ? "" : "s", codec_name(c));
 		if (str_eq(u[c].by, "kernel"))
-			say(PLAIN, "the kernel decompresses them (%s)", f->info->config_path);
+			say(PLAIN, "the kernel decompresses them (%s)",
+				f->info->config_path);
 		else if (str_eq(u[c].by, "modprobe"))
 			say(PLAIN, "modprobe decompresses them%s",
-				f->info->config_path ? "" : "; what the kernel can is not known");
+				f->info->config_path
+					? ""
+					: "; what the kernel can is not known");
 		else if (str_eq(u[c].by, "nobody"))
 			say(RED, "nobody decompresses them");
 		else
@@ -273,10 +295,12 @@ static void show_codecs(const struct forecast *f)
 static void show_sources(const struct forecast *f)
 {
 	if (f->info->vmlinux_path)
-		say(DIM, "  the kernel's symbols are those of %s%s", f->info->vmlinux_path,
+		say(DIM, "  the kernel's symbols are those of %s%s",
+			f->info->vmlinux_path,
 			f->info->vmlinux.has_crcs ? "" : ", which has no CRCs");
 	else
-		say(DIM, "  no Module.symvers: what the kernel has is known from its modules' needs");
+		say(DIM, "  no Module.symvers: what the kernel has is known from its "
+			 "modules' needs");
 	putchar('\n');
 }
 
@@ -300,10 +324,13 @@ static void show_prospect(const struct session *s, const struct prospect *p)
 
 	say(BOLD, "%s", p->kernel->kver);
 	fputs(": ", stdout);
-	say(breaks ? RED : p->changes ? YELLOW : GREEN, "%s",
-		breaks     ? "would break" :
-		p->changes ? "would change" :
-			     "would stay as it is");
+	say(breaks           ? RED
+		: p->changes ? YELLOW
+			     : GREEN,
+		"%s",
+		breaks       ? "would break"
+		: p->changes ? "would change"
+			     : "would stay as it is");
 	putchar('\n');
 	show_changes(p->f);
 	show_troubles(p->f, true);
@@ -317,8 +344,8 @@ static void show_prospect(const struct session *s, const struct prospect *p)
 		show_sources(p->f);
 }
 
-void prospect_text(const struct session *s, const struct packages *p, const struct prospect *list,
-	size_t n)
+void prospect_text(const struct session *s, const struct packages *p,
+	const struct prospect *list, size_t n)
 {
 	begin();
 	for (unsigned i = 0; i < vec_len(&p->list, struct package); i++)
@@ -383,7 +410,8 @@ static void explain_needs(const struct forecast *f, mod_row row)
 	if (deps.n)
 		say(PLAIN, "  loads after:");
 	for (uint32_t i = deps.n; i-- > 0;)
-		say(PLAIN, " %s", str_of(&f->over.t, f->over.t.mods[f->is.row[deps.ids[i]]].name));
+		say(PLAIN, " %s",
+			str_of(&f->over.t, f->over.t.mods[f->is.row[deps.ids[i]]].name));
 	if (deps.n)
 		putchar('\n');
 }
@@ -418,9 +446,9 @@ static void explain_values(const struct forecast *f, mod_row row)
 			hwalias_describe(value, &meaning);
 		buf_char(&meaning, '\0');
 		say(PLAIN, "  %s %s",
-			v < m->softdeps  ? "alias" :
-			v < m->weakdeps ? "softdep" :
-					   "weakdep",
+			v < m->softdeps   ? "alias"
+			: v < m->weakdeps ? "softdep"
+					  : "weakdep",
 			value);
 		if (meaning.len > 1 && !str_eq(meaning.data, value))
 			say(DIM, ": %s", meaning.data);
@@ -428,7 +456,8 @@ static void explain_values(const struct forecast *f, mod_row row)
 	}
 }
 
-int prospect_explain(const struct session *s, const struct prospect *p, const char *module)
+int prospect_explain(
+	const struct session *s, const struct prospect *p, const char *module)
 {
 	const struct forecast *f = p->f;
 	_cleanup_(freep) char *name = strdup(module);
@@ -452,7 +481,8 @@ int prospect_explain(const struct session *s, const struct prospect *p, const ch
 	}
 	k = forecast_package(f, row);
 	m = &f->over.t.mods[row];
-	say(PLAIN, "  is %s%s%s", f->paths[row], k ? " of " : "", k ? package_label(k) : "");
+	say(PLAIN, "  is %s%s%s", f->paths[row], k ? " of " : "",
+		k ? package_label(k) : "");
 	putchar('\n');
 	explain_choice(f, row);
 	if (m->vermagic != ID_NONE) {
@@ -470,7 +500,8 @@ int prospect_explain(const struct session *s, const struct prospect *p, const ch
 		if (!t->path || !str_eq(t->path, f->paths[row]))
 			continue;
 		fputs("  ", stdout);
-		say(t->breaks ? RED : YELLOW, t->breaks ? "would break" : "worth knowing");
+		say(t->breaks ? RED : YELLOW,
+			t->breaks ? "would break" : "worth knowing");
 		fputs(": ", stdout);
 		say_trouble(t);
 		putchar('\n');

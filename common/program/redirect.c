@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * The kernel runs the program that kernel.modprobe names: a helper of ours, which adds -d and calls
- * the former one. udev and systemd-modules-load have libkmod in them: each gets a mount of its own
- * over the kernel's directory, from a drop-in for its unit.
+ * The kernel runs the program that kernel.modprobe names: a helper of ours, which adds -d
+ * and calls the former one. udev and systemd-modules-load have libkmod in them: each gets
+ * a mount of its own over the kernel's directory, from a drop-in for its unit.
  *
- * A transaction that removes that directory takes udevd's mount along. So each call looks whether
- * it is still there.
+ * A transaction that removes that directory takes udevd's mount along. So each call looks
+ * whether it is still there.
  */
 
 #include "config.h"
@@ -115,11 +115,14 @@ static int spawn_and_wait(char *const argv[], struct buf *output)
 		return neg_errno();
 	r = -posix_spawn_file_actions_init(&actions);
 	if (r == 0) {
-		r = -posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
+		r = -posix_spawn_file_actions_addopen(
+			&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
 		if (r == 0)
-			r = -posix_spawn_file_actions_adddup2(&actions, ends[1], STDOUT_FILENO);
+			r = -posix_spawn_file_actions_adddup2(
+				&actions, ends[1], STDOUT_FILENO);
 		if (r == 0)
-			r = -posix_spawn_file_actions_adddup2(&actions, ends[1], STDERR_FILENO);
+			r = -posix_spawn_file_actions_adddup2(
+				&actions, ends[1], STDERR_FILENO);
 		if (r == 0)
 			r = -posix_spawn(&pid, argv[0], &actions, NULL, argv, environ);
 		posix_spawn_file_actions_destroy(&actions);
@@ -141,8 +144,8 @@ static int spawn_and_wait(char *const argv[], struct buf *output)
 }
 
 /* Its exit status, or -errno. */
-static int systemctl(const struct redirect *r, const char *verb, const char *option, const char *unit,
-	struct buf *output)
+static int systemctl(const struct redirect *r, const char *verb, const char *option,
+	const char *unit, struct buf *output)
 {
 	static const char *const places[] = {"usr/bin/systemctl", "bin/systemctl"};
 	int err = -ENOENT;
@@ -172,8 +175,10 @@ static bool systemctl_do(const struct redirect *r, const char *what, const char 
 	if (err < 0)
 		message(r->m, "%s: %s: systemctl: %s", r->kver, what, strerror(-err));
 	else
-		message(r->m, "%s: %s: systemctl %s: exit status %d%s%.*s", r->kver, what, verb, err, output.err || !*output.data ? "" : ": ",
-			output.err ? 0 : (int)strcspn(output.data, "\n"), output.err ? "" : output.data);
+		message(r->m, "%s: %s: systemctl %s: exit status %d%s%.*s", r->kver, what,
+			verb, err, output.err || !*output.data ? "" : ": ",
+			output.err ? 0 : (int)strcspn(output.data, "\n"),
+			output.err ? "" : output.data);
 	return false;
 }
 
@@ -196,7 +201,8 @@ static bool systemd_runs(const struct redirect *r)
 /* Would systemd read it as what it is? */
 static bool is_plain(const char *s)
 {
-	return !s[strspn(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789./_+~-")];
+	return !s[strspn(s,
+		"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789./_+~-")];
 }
 
 static char *drop_in_text(const struct redirect *r)
@@ -205,8 +211,10 @@ static char *drop_in_text(const struct redirect *r)
 
 	if (!is_plain(r->kver) || !is_plain(r->kept) ||
 		asprintf(&text,
-			"# written by kmp-depmod: another build's modules are installed, see kmp-depmod(8)\n"
-			"[Service]\nBindReadOnlyPaths=-%s/lib/modules/%s:/lib/modules/%s\n",
+			"# written by kmp-depmod: another build's modules are installed, "
+			"see kmp-depmod(8)\n"
+			"[Service]\nBindReadOnlyPaths=-%s/lib/modules/%s:/lib/modules/"
+			"%s\n",
 			r->kept, r->kver, r->kver) < 0)
 		return NULL;
 	return text;
@@ -216,7 +224,8 @@ static char *drop_in_text(const struct redirect *r)
 static int write_drop_in(
 	const struct redirect *r, const char *unit, const char *text, bool *ret_changed)
 {
-	_cleanup_(freep) char *dir = path_of(r, "run/systemd/system/%s.d", unit), *path = NULL;
+	_cleanup_(freep) char *dir = path_of(r, "run/systemd/system/%s.d", unit),
+			      *path = NULL;
 	_cleanup_(buf_done) struct buf have = {0};
 	_cleanup_(closep) int fd = -1;
 
@@ -233,8 +242,8 @@ static int write_drop_in(
 }
 
 /*
- * Does udevd see a mount over the kernel's directory? Where it does not run there is no need, and one systemctl
- * that hangs is enough.
+ * Does udevd see a mount over the kernel's directory? Where it does not run there is no
+ * need, and one systemctl that hangs is enough.
  */
 static bool udevd_has_mount(const struct redirect *r)
 {
@@ -246,7 +255,8 @@ static bool udevd_has_mount(const struct redirect *r)
 	if (err)
 		return err == -ETIMEDOUT;
 	buf_char(&output, '\0');
-	if (output.err || !str_starts(output.data, "MainPID=") || atol(output.data + 8) <= 0)
+	if (output.err || !str_starts(output.data, "MainPID=") ||
+		atol(output.data + 8) <= 0)
 		return true;
 	output.data[strcspn(output.data, "\n")] = '\0';
 	path = path_of(r, "proc/%s/mountinfo", output.data + 8);
@@ -268,8 +278,10 @@ static bool lead_udev(const struct redirect *r)
 	for (size_t i = 0; err == 0 && i < ARRAY_SIZE(units); i++)
 		err = write_drop_in(r, units[i], text, &changed);
 	if (err < 0) {
-		message(r->m, "%s: udev is not led to the kept modules: /run/systemd/system: %s", r->kver,
-			strerror(-err));
+		message(r->m,
+			"%s: udev is not led to the kept modules: /run/systemd/system: "
+			"%s",
+			r->kver, strerror(-err));
 		return false;
 	}
 	/* also where a former reload failed */
@@ -278,16 +290,19 @@ static bool lead_udev(const struct redirect *r)
 }
 
 /*
- * Under another name, which systemd does not read, until systemd knows that they are gone. True if one
- * was there.
+ * Under another name, which systemd does not read, until systemd knows that they are
+ * gone. True if one was there.
  */
 static bool retire_drop_ins(const struct redirect *r)
 {
 	bool any = false;
 
 	for (size_t i = 0; i < ARRAY_SIZE(units); i++) {
-		_cleanup_(freep) char *from = path_of(r, "run/systemd/system/%s.d/" DROP_IN, units[i]),
-				      *to = path_of(r, "run/systemd/system/%s.d/" RETIRED, units[i]);
+		_cleanup_(freep) char *from = path_of(r,
+					      "run/systemd/system/%s.d/" DROP_IN,
+					      units[i]),
+				      *to = path_of(r, "run/systemd/system/%s.d/" RETIRED,
+					      units[i]);
 
 		if (from && to)
 			any |= rename(from, to) == 0 || access(to, F_OK) == 0;
@@ -298,8 +313,11 @@ static bool retire_drop_ins(const struct redirect *r)
 static void remove_retired(const struct redirect *r)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(units); i++) {
-		_cleanup_(freep) char *dir = path_of(r, "run/systemd/system/%s.d", units[i]),
-				      *path = path_of(r, "run/systemd/system/%s.d/" RETIRED, units[i]);
+		_cleanup_(freep) char *dir = path_of(
+					      r, "run/systemd/system/%s.d", units[i]),
+				      *path = path_of(r,
+					      "run/systemd/system/%s.d/" RETIRED,
+					      units[i]);
 
 		if (path)
 			unlink(path);
@@ -330,7 +348,9 @@ static bool lead_kernel(const struct redirect *r)
 	if (err == 0 && str_eq(now.data, HELPER))
 		return true;
 	if (err == 0 && !is_built_in(now.data)) {
-		message(r->m, "%s: kernel.modprobe is '%s', which is not the kernel's own: left alone",
+		message(r->m,
+			"%s: kernel.modprobe is '%s', which is not the kernel's own: "
+			"left alone",
 			r->kver, now.data);
 		return false;
 	}
@@ -343,7 +363,9 @@ static bool lead_kernel(const struct redirect *r)
 	if (err == 0)
 		err = write_line(sysctl, O_TRUNC, HELPER);
 	if (err < 0)
-		message(r->m, "%s: the kernel's requests are not led to the kept modules: kernel.modprobe: %s",
+		message(r->m,
+			"%s: the kernel's requests are not led to the kept modules: "
+			"kernel.modprobe: %s",
 			r->kver, strerror(-err));
 	return err == 0;
 }
@@ -377,14 +399,16 @@ bool redirect_on(const struct redirect *r)
 void redirect_off(const struct redirect *r)
 {
 	release_kernel(r);
-	if (retire_drop_ins(r) && reload_and_restart(r, "udev is still led to modules that are not kept"))
+	if (retire_drop_ins(r) &&
+		reload_and_restart(r, "udev is still led to modules that are not kept"))
 		remove_retired(r);
 }
 
 struct redirected redirect_look(const struct redirect *r)
 {
 	_cleanup_(freep) char *sysctl = path_of(r, "%s", "proc/sys/kernel/modprobe"),
-			      *drop_in = path_of(r, "run/systemd/system/" UDEVD ".d/%s", DROP_IN);
+			      *drop_in = path_of(
+				      r, "run/systemd/system/" UDEVD ".d/%s", DROP_IN);
 	_cleanup_(buf_done) struct buf now = {0};
 
 	return (struct redirected){

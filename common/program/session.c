@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * An update holds the lock from before the marks are listed until the last store is written.
- * Dry runs and verifies take none and write nothing, the store neither.
+ * An update holds the lock from before the marks are listed until the last store is
+ * written. Dry runs and verifies take none and write nothing, the store neither.
  */
 
 #include "config.h"
@@ -39,8 +39,8 @@ static int make_paths_host_absolute(struct session *s)
 		if (!(s->config[i] = host_absolute(o->config[i])))
 			return -ENOMEM;
 		if (access(s->config[i], R_OK) < 0) {
-			message(&s->m, "'%s': configuration cannot be read: %s", o->config[i],
-				strerror(errno));
+			message(&s->m, "'%s': configuration cannot be read: %s",
+				o->config[i], strerror(errno));
 			return neg_errno();
 		}
 	}
@@ -68,7 +68,8 @@ static int read_touched(struct session *s)
 	return r > 0 ? 0 : r;
 }
 
-static void report_store_dir(const struct session *s, const struct root *root, const char *path, int err)
+static void report_store_dir(
+	const struct session *s, const struct root *root, const char *path, int err)
 {
 	_cleanup_(buf_done) struct buf full = {0};
 
@@ -78,14 +79,15 @@ static void report_store_dir(const struct session *s, const struct root *root, c
 }
 
 /*
- * A directory that others can write to could give us facts of their making. ret is -1 where
- * there is no store.
+ * A directory that others can write to could give us facts of their making. ret is -1
+ * where there is no store.
  */
 static int open_store_dir(struct session *s)
 {
 	bool make = !s->o->dry_run && !s->o->verify;
 	const struct root *root = s->o->store ? &s->host : &s->root;
-	_cleanup_(freep) char *path = host_absolute(s->o->store ? s->o->store : "/" HOST_STORE_DIR);
+	_cleanup_(freep) char *path =
+		host_absolute(s->o->store ? s->o->store : "/" HOST_STORE_DIR);
 	struct conf conf = {0};
 	int fd, r;
 
@@ -99,12 +101,14 @@ static int open_store_dir(struct session *s)
 		return -ENOMEM;
 	fd = host_open_store(root, path, make);
 	if (fd == -EPERM)
-		message(&s->m, "'%s%s': not used to remember facts: others can write to it",
+		message(&s->m,
+			"'%s%s': not used to remember facts: others can write to it",
 			root->path, path);
 	else if (fd < 0 && make && fd != -EROFS)
 		report_store_dir(s, root, path, fd);
 	else if (fd < 0 && fd != -ENOENT)
-		note(&s->m, "'%s%s': no store of facts: %s", root->path, path, strerror(-fd));
+		note(&s->m, "'%s%s': no store of facts: %s", root->path, path,
+			strerror(-fd));
 	s->store_dir = MAX(fd, -1);
 	return 0;
 }
@@ -118,7 +122,8 @@ static int take_lock(struct session *s)
 		return 0;
 	r = lock_take(&s->root, s->o->wait_ms, &s->lock);
 	if (r < 0)
-		report_event(&s->report, .kind = EVENT_LOCK, .path = "/" LOCK_DIR "/lock", .err = r);
+		report_event(&s->report, .kind = EVENT_LOCK, .path = "/" LOCK_DIR "/lock",
+			.err = r);
 	return r > 0 ? r : 0;
 }
 
@@ -131,11 +136,12 @@ void session_no_kernel(struct session *s, const char *name)
 		!str_ends(name, len, ".deb"))
 		message(&s->m, "%s: no such kernel below '%s'", name, root);
 	else if (s->o->dry_run)
-		message(&s->m, "'%s': no such file, nor a kernel of that name below '%s'", name,
-			root);
+		message(&s->m, "'%s': no such file, nor a kernel of that name below '%s'",
+			name, root);
 	else
 		message(&s->m,
-			"%s: no such kernel below '%s'; packages and modules are looked into "
+			"%s: no such kernel below '%s'; packages and modules are looked "
+			"into "
 			"with --dry-run",
 			name, root);
 }
@@ -175,7 +181,8 @@ static int find_kernels(struct session *s)
 			return -ENOMEM;
 		}
 		s->kernels.list = grown;
-		memcpy(s->kernels.list + s->kernels.n, one.list, one.n * sizeof(*one.list));
+		memcpy(s->kernels.list + s->kernels.n, one.list,
+			one.n * sizeof(*one.list));
 		s->kernels.n += one.n;
 		free(one.list);
 	}
@@ -186,8 +193,9 @@ int session_target(const struct session *s, const struct kernel *k, struct targe
 	char **ret_outdir)
 {
 	*ret_outdir = NULL;
-	if (s->outdir && asprintf(ret_outdir, "%s/%s/%s", s->outdir,
-				 s->o->moduledir ? s->o->moduledir : "lib/modules", k->kver) < 0)
+	if (s->outdir &&
+		asprintf(ret_outdir, "%s/%s/%s", s->outdir,
+			s->o->moduledir ? s->o->moduledir : "lib/modules", k->kver) < 0)
 		return -ENOMEM;
 	*ret = (struct target){
 		.root = &s->root,
@@ -215,7 +223,8 @@ static int load_vmlinux(struct session *s)
 	s->has_vmlinux = true;
 	r = vmlinux_load(&t, s->o->symvers, s->o->sysmap, &s->vmlinux);
 	if (r < 0)
-		message(&s->m, "'%s': the kernel's symbols cannot be read: %s", path, strerror(-r));
+		message(&s->m, "'%s': the kernel's symbols cannot be read: %s", path,
+			strerror(-r));
 	return r;
 }
 
@@ -242,7 +251,8 @@ static int touched_of(const struct session *s, const struct kernel *k, struct bu
 	return ret->err;
 }
 
-static void report_problems(const struct session *s, const struct target *t, const struct update *u)
+static void report_problems(
+	const struct session *s, const struct target *t, const struct update *u)
 {
 	const struct problem *p = vec_data(&u->problems, struct problem);
 
@@ -258,12 +268,16 @@ static void report_problems(const struct session *s, const struct target *t, con
 		buf_char(&path, '\0');
 		if (path.err)
 			return;
-		report_event(t->report, .kind = p->crc ? EVENT_SYMBOL_CRC : EVENT_SYMBOL_UNKNOWN,
+		report_event(t->report,
+			.kind = p->crc ? EVENT_SYMBOL_CRC : EVENT_SYMBOL_UNKNOWN,
 			.path = path.data, .detail = str_of(&u->t, p->sym));
 	}
 }
 
-/* Indexes elsewhere. What is known of the kernel's own, and its directory, are no matter of theirs. */
+/*
+ * Indexes elsewhere. What is known of the kernel's own, and its directory, are no matter
+ * of theirs.
+ */
 static int remove_elsewhere(const struct session *s, const struct target *t)
 {
 	_cleanup_(closep) int dir = update_open_outdir(t, false);
@@ -279,8 +293,8 @@ static int remove_elsewhere(const struct session *s, const struct target *t)
 }
 
 /*
- * A kernel whose last module and lists went: what we made goes, too. Whether anything did, or would,
- * or -errno.
+ * A kernel whose last module and lists went: what we made goes, too. Whether anything
+ * did, or would, or -errno.
  */
 static int remove_leftovers(struct session *s, const struct target *t, const char *store)
 {
@@ -305,14 +319,19 @@ static int remove_leftovers(struct session *s, const struct target *t, const cha
 	return 1;
 }
 
-/* Of several kernels the gravest outcome is the exit status: an error, what breaks, what changes. */
+/*
+ * Of several kernels the gravest outcome is the exit status: an error, what breaks, what
+ * changes.
+ */
 static void worsen(int *status, enum exit_status to)
 {
-	if (*status == EXIT_DONE || to == EXIT_ERROR || (*status == EXIT_CHANGES && to != EXIT_DONE))
+	if (*status == EXIT_DONE || to == EXIT_ERROR ||
+		(*status == EXIT_CHANGES && to != EXIT_DONE))
 		*status = to;
 }
 
-static int verify(struct session *s, const struct target *t, const struct update *u, int *status)
+static int verify(
+	struct session *s, const struct target *t, const struct update *u, int *status)
 {
 	struct verify_result v;
 	int r = verify_indexes(&s->m, t, u, &v);
@@ -326,10 +345,12 @@ static int verify(struct session *s, const struct target *t, const struct update
 	if (s->o->quiet || s->o->json)
 		return 0;
 	printf("%s: the indexes are right%s", t->kver,
-		v.other_layout ? " (with the nodes of .bin files in an older kmod's order)" : "");
+		v.other_layout
+			? " (with the nodes of .bin files in an older kmod's order)"
+			: "");
 	if (v.libkmod)
-		printf("; libkmod finds %u modules, %u aliases, %u symbols", v.modules, v.aliases,
-			v.symbols);
+		printf("; libkmod finds %u modules, %u aliases, %u symbols", v.modules,
+			v.aliases, v.symbols);
 	putchar('\n');
 	return 0;
 }
@@ -354,7 +375,8 @@ static int show(struct session *s, struct json_object *json, const struct result
 
 static void report_marks(const struct session *s, const char *what, int err)
 {
-	report_event(&s->report, .kind = EVENT_MARK, .path = "/" MARK_DIR, .detail = what, .err = err);
+	report_event(&s->report, .kind = EVENT_MARK, .path = "/" MARK_DIR, .detail = what,
+		.err = err);
 }
 
 static void heal(struct session *s, const struct mark_found *mark)
@@ -373,7 +395,8 @@ static void heal_mark(struct session *s, const char *kver)
 }
 
 /* Bring one kernel up to date and tell of it. */
-static int run_kernel(struct session *s, const struct kernel *k, struct json_object *json, int *status)
+static int run_kernel(
+	struct session *s, const struct kernel *k, struct json_object *json, int *status)
 {
 	_cleanup_(buf_done) struct buf before = {0}, touched = {0};
 	_cleanup_(update_done) struct update u = {0};
@@ -414,7 +437,7 @@ static int run_kernel(struct session *s, const struct kernel *k, struct json_obj
 		if (r == 0) {
 			if (o.write && s->lock >= 0)
 				heal_mark(s, k->kver); /* nothing is left to heal */
-			return 0; /* not ours: silent */
+			return 0;                      /* not ours: silent */
 		}
 	} else if (res.err == 0 && wants_plan(s)) {
 		r = plan_make(&t, &u, &before, o.check, &res.plan);
@@ -423,9 +446,11 @@ static int run_kernel(struct session *s, const struct kernel *k, struct json_obj
 	}
 	if (res.err == 0) {
 		report_problems(s, &t, &u);
-		if ((s->o->errexit && u.problems.len) || (s->o->exit_code && res.plan.symbols.len))
+		if ((s->o->errexit && u.problems.len) ||
+			(s->o->exit_code && res.plan.symbols.len))
 			worsen(status, EXIT_SYMBOLS);
-		else if (s->o->exit_code && u.outcome != UPDATE_IDLE && u.outcome != UPDATE_SAME)
+		else if (s->o->exit_code && u.outcome != UPDATE_IDLE &&
+			 u.outcome != UPDATE_SAME)
 			worsen(status, EXIT_CHANGES);
 		if (s->o->verify)
 			res.err = verify(s, &t, &u, status);
@@ -465,8 +490,8 @@ static void remove_stale_stores(struct session *s)
 	struct dirent *e;
 	DIR *d;
 
-	if (s->named || s->o->store || s->o->moduledir || s->store_dir < 0 || s->o->dry_run ||
-		s->o->verify)
+	if (s->named || s->o->store || s->o->moduledir || s->store_dir < 0 ||
+		s->o->dry_run || s->o->verify)
 		return;
 	copy = openat(s->store_dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	d = copy < 0 ? NULL : fdopendir(copy);
@@ -530,8 +555,10 @@ static int session_open(struct session *s)
 	}
 	r = read_touched(s);
 	if (r < 0) {
-		message(&s->m, "'%s': the list of touched paths cannot be read: %s", s->o->touched_from,
-			r == -EINVAL ? "a path is relative or has '..' in it" : strerror(-r));
+		message(&s->m, "'%s': the list of touched paths cannot be read: %s",
+			s->o->touched_from,
+			r == -EINVAL ? "a path is relative or has '..' in it"
+				     : strerror(-r));
 		return r;
 	}
 	r = make_paths_host_absolute(s);
@@ -547,7 +574,8 @@ static int session_main(struct session *s)
 	if (r == 0)
 		r = take_lock(s);
 	if (r == LOCK_BUSY) {
-		message(&s->m, "another run has not ended within %u seconds", s->o->wait_ms / 1000);
+		message(&s->m, "another run has not ended within %u seconds",
+			s->o->wait_ms / 1000);
 		return EXIT_BUSY;
 	}
 	/* a run that does not write the kernels' own indexes heals nothing */
@@ -588,7 +616,8 @@ int session_run(const struct options *o)
 {
 	struct session s = {
 		.o = o,
-		.m = {.verbose = o->verbose, .quiet = o->quiet,
+		.m = {.verbose = o->verbose,
+			.quiet = o->quiet,
 			.progress = isatty(STDERR_FILENO) && !o->quiet},
 		.report = {.event = messages_event, .progress = messages_progress},
 		.lock = -1,

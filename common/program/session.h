@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #pragma once
 /*
- * session.h: one call of the command: root, lock, store, marks, kernels, and the loop over
- * them.
+ * session.h: one call of the command: root, lock, store, marks, kernels, and the loop
+ * over them.
  */
 
 #include "base/mark.h"
@@ -18,14 +18,14 @@ struct session {
 	struct messages m;
 	struct report report;
 	struct root host, root;
-	char *outdir;          /* absolute, or NULL */
-	char **config;         /* absolute paths, or NULL */
+	char *outdir;  /* absolute, or NULL */
+	char **config; /* absolute paths, or NULL */
 	struct changeset touched;
 	struct kernels kernels;
-	bool named;            /* kernels were given */
-	bool missing;          /* and not all are there */
-	int lock;              /* -1: none held */
-	int store_dir;         /* -1: no store */
+	bool named;    /* kernels were given */
+	bool missing;  /* and not all are there */
+	int lock;      /* -1: none held */
+	int store_dir; /* -1: no store */
 	struct mark_found *marks;
 	size_t n_marks;
 	bool has_vmlinux;
@@ -50,5 +50,8 @@ void session_no_kernel(struct session *s, const char *name);
 /* The target of one kernel. *ret_outdir is its memory; free it. */
 int session_target(const struct session *s, const struct kernel *k, struct target *ret,
 	char **ret_outdir);
-/* store_name() of a kernel of this session: a directory named with --store may serve several roots. */
+/*
+ * store_name() of a kernel of this session: a directory named with --store may serve
+ * several roots.
+ */
 void session_store_name(const struct session *s, const struct kernel *k, char *ret);

@@ -11,7 +11,11 @@ void show_stats(const struct session *s, const struct result *r);
 void show_summary(struct session *s, const struct result *r);
 
 struct json_object;
-/* The report's frame, one kernel in it, and the end of it: prints and frees. 0 or -ENOMEM. */
+/*
+ * The report's frame, one kernel in it, and the end of it: prints and frees. 0 or
+ * -ENOMEM.
+ */
 struct json_object *json_begin(const struct session *s);
-int json_kernel(const struct session *s, struct json_object *report, const struct result *r);
+int json_kernel(
+	const struct session *s, struct json_object *report, const struct result *r);
 int json_end(struct json_object *report);

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* The layout is described in kmp-depmod-report(5); "schema" counts its incompatible changes. */
+/*
+ * The layout is described in kmp-depmod-report(5); "schema" counts its incompatible
+ * changes.
+ */
 
 #include "config.h"
 
@@ -17,7 +20,8 @@ struct json_object *json_begin(const struct session *s)
 
 	if (!o)
 		return NULL;
-	if (json_int(o, "schema", REPORT_SCHEMA) < 0 || json_str(o, "program", "kmp-depmod") < 0 ||
+	if (json_int(o, "schema", REPORT_SCHEMA) < 0 ||
+		json_str(o, "program", "kmp-depmod") < 0 ||
 		json_str(o, "version", PACKAGE_VERSION) < 0 ||
 		json_str(o, "root", *s->root.path ? s->root.path : "/") < 0 ||
 		json_flag(o, "dry_run", s->o->dry_run) < 0 || !json_list(o, "kernels")) {
@@ -35,7 +39,8 @@ static int put_modules(struct json_object *to, const char *key, const struct buf
 	for (size_t i = 0; list && i < plan_count(modules); i++) {
 		struct json_object *o = json_append_object(list);
 
-		if (!o || json_str(o, "name", m[i].name) < 0 || json_str(o, "path", m[i].path) < 0 ||
+		if (!o || json_str(o, "name", m[i].name) < 0 ||
+			json_str(o, "path", m[i].path) < 0 ||
 			(m[i].by && json_str(o, "by", m[i].by) < 0))
 			return -ENOMEM;
 	}
@@ -51,13 +56,15 @@ static int put_dependencies(struct json_object *to, const struct buf *deps)
 		struct json_object *o = json_append_object(list);
 
 		if (!o || json_str(o, "path", d[i].path) < 0 ||
-			json_words(o, "before", d[i].before) < 0 || json_words(o, "after", d[i].after) < 0)
+			json_words(o, "before", d[i].before) < 0 ||
+			json_words(o, "after", d[i].after) < 0)
 			return -ENOMEM;
 	}
 	return list ? 0 : -ENOMEM;
 }
 
-static int put_symbols(struct json_object *to, const char *key, const struct buf *symbols, bool crc)
+static int put_symbols(
+	struct json_object *to, const char *key, const struct buf *symbols, bool crc)
 {
 	const struct plan_symbol *s = vec_data(symbols, struct plan_symbol);
 	struct json_object *list = json_list(to, key);
@@ -69,7 +76,8 @@ static int put_symbols(struct json_object *to, const char *key, const struct buf
 		if (s[i].crc != crc)
 			continue;
 		o = json_append_object(list);
-		if (!o || json_str(o, "path", s[i].path) < 0 || json_str(o, "symbol", s[i].symbol) < 0)
+		if (!o || json_str(o, "path", s[i].path) < 0 ||
+			json_str(o, "symbol", s[i].symbol) < 0)
 			return -ENOMEM;
 		if (!crc)
 			continue;
@@ -88,7 +96,8 @@ static int put_files(struct json_object *to, const struct update *u)
 	struct json_object *list = json_list(to, "files");
 
 	for (unsigned i = 0; list && i < OUT_MAX; i++)
-		if (u->differs[i] && json_append(list, json_object_new_string(output_names[i])) < 0)
+		if (u->differs[i] &&
+			json_append(list, json_object_new_string(output_names[i])) < 0)
 			return -ENOMEM;
 	return list ? 0 : -ENOMEM;
 }
@@ -100,7 +109,8 @@ static int put_stats(struct json_object *to, const struct update *u)
 
 	if (json_put(to, "stats", o) < 0 || json_int(o, "modules", u->scan.n_files) < 0 ||
 		json_int(o, "modules_read", (int64_t)r->modules_read) < 0 ||
-		json_int(o, "modules_decompressed", (int64_t)r->modules_decompressed) < 0 ||
+		json_int(o, "modules_decompressed", (int64_t)r->modules_decompressed) <
+			0 ||
 		json_int(o, "modules_digested", (int64_t)r->digested) < 0 ||
 		json_int(o, "bytes_read", (int64_t)r->bytes_read) < 0 ||
 		json_int(o, "bytes_decompressed", (int64_t)r->bytes_decompressed) < 0 ||
@@ -136,7 +146,8 @@ static const char *error_text(int err)
 	return err > 0 ? "modules depend on each other in a circle" : failure_text(err);
 }
 
-int json_kernel(const struct session *s, struct json_object *report, const struct result *r)
+int json_kernel(
+	const struct session *s, struct json_object *report, const struct result *r)
 {
 	struct json_object *list = json_object_object_get(report, "kernels");
 	struct json_object *o = json_append_object(list), *modules;
@@ -165,7 +176,8 @@ int json_kernel(const struct session *s, struct json_object *report, const struc
 int json_end(struct json_object *report)
 {
 	const char *text = json_object_to_json_string_ext(
-		report, JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_SPACED | JSON_C_TO_STRING_NOSLASHESCAPE);
+		report, JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_SPACED |
+				JSON_C_TO_STRING_NOSLASHESCAPE);
 	int r = text ? 0 : -ENOMEM;
 
 	if (text)

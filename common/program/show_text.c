@@ -27,8 +27,8 @@ static void show_modules(const char *what, const struct buf *list)
 	const struct plan_module *m = vec_data(list, struct plan_module);
 
 	for (size_t i = 0; i < plan_count(list); i++)
-		say("  %-9s %s%s%s%s", what, m[i].path, m[i].by ? " (by " : "", m[i].by ? m[i].by : "",
-			m[i].by ? ")" : "");
+		say("  %-9s %s%s%s%s", what, m[i].path, m[i].by ? " (by " : "",
+			m[i].by ? m[i].by : "", m[i].by ? ")" : "");
 }
 
 static void show_dependencies(const struct buf *list)
@@ -48,8 +48,8 @@ static void show_symbols(const struct buf *list)
 
 	for (size_t i = 0; i < vec_len(list, struct plan_symbol); i++)
 		if (s[i].crc)
-			say("  crc       %s: %s is wanted as 0x%08x and there as 0x%08x", s[i].path,
-				s[i].symbol, s[i].want, s[i].have);
+			say("  crc       %s: %s is wanted as 0x%08x and there as 0x%08x",
+				s[i].path, s[i].symbol, s[i].want, s[i].have);
 		else
 			say("  missing   %s: nothing exports %s", s[i].path, s[i].symbol);
 }
@@ -90,7 +90,8 @@ void show_plan(const struct session *s, const struct result *r)
 		return;
 	}
 	if (u->outcome == UPDATE_CHANGED)
-		say("%s: %s", r->kernel->kver, s->o->dry_run ? "would change" : "changed");
+		say("%s: %s", r->kernel->kver,
+			s->o->dry_run ? "would change" : "changed");
 	else
 		say("%s: %s", r->kernel->kver,
 			is_empty(&r->plan) ? "up to date" : "no index would change");
@@ -126,9 +127,11 @@ void show_summary(struct session *s, const struct result *r)
 	buf_char(&b, '\0');
 	if (r->update->outcome == UPDATE_CHANGED)
 		note(&s->m, "%s: %u index files written; modules: %s", r->kernel->kver,
-			r->update->pub.n_written, b.len > 1 ? b.data : "none added or removed");
+			r->update->pub.n_written,
+			b.len > 1 ? b.data : "none added or removed");
 	else if (r->update->outcome == UPDATE_NO_KERNEL)
-		note(&s->m, "%s: no modules; %s were removed", r->kernel->kver, what_goes(s));
+		note(&s->m, "%s: no modules; %s were removed", r->kernel->kver,
+			what_goes(s));
 	else
 		note(&s->m, "%s: up to date", r->kernel->kver);
 }
@@ -158,15 +161,19 @@ void show_stats(const struct session *s, const struct result *r)
 	for (unsigned p = 0; p < PHASE_MAX; p++)
 		if (u->ns[p])
 			printf(" %s %.2f", phase_names[p], (double)u->ns[p] / 1e6);
-	printf("\n  modules: %u; facts remembered: %llu (%llu proven by digest); read: %llu "
+	printf("\n  modules: %u; facts remembered: %llu (%llu proven by digest); read: "
+	       "%llu "
 	       "(%llu decompressed, %.1f MB from %.1f MB)\n",
-		u->scan.n_files, (unsigned long long)(u->scan.n_files - read->modules_read),
-		(unsigned long long)read->digested, (unsigned long long)read->modules_read,
+		u->scan.n_files,
+		(unsigned long long)(u->scan.n_files - read->modules_read),
+		(unsigned long long)read->digested,
+		(unsigned long long)read->modules_read,
 		(unsigned long long)read->modules_decompressed,
 		(double)read->bytes_decompressed / 1e6, (double)read->bytes_read / 1e6);
 	for (unsigned w = WHY_NEW; w < WHY_MAX; w++)
 		if (why[w])
-			printf("  not taken as remembered, %s: %u\n", why_names[w], why[w]);
+			printf("  not taken as remembered, %s: %u\n", why_names[w],
+				why[w]);
 	printf("  index files written: %u; device flushes: %u\n", u->pub.n_written,
 		u->pub.device_flushes);
 }

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Two judges. The bytes: each file against what the tree demands; a .bin file of other bytes
- * is right if it has the same keys, values and priorities, since kmod before 34 wrote the
- * nodes in another order. And libkmod, asked through its library as modprobe asks it: every
- * module with its dependencies, every so-many-th alias and symbol.
+ * Two judges. The bytes: each file against what the tree demands; a .bin file of other
+ * bytes is right if it has the same keys, values and priorities, since kmod before 34
+ * wrote the nodes in another order. And libkmod, asked through its library as modprobe
+ * asks it: every module with its dependencies, every so-many-th alias and symbol.
  *
- * libkmod is loaded here and nowhere else: it brings a crypto library along, and an update
- * must not pay for that.
+ * libkmod is loaded here and nowhere else: it brings a crypto library along, and an
+ * update must not pay for that.
  */
 
 #include "config.h"
@@ -23,8 +23,8 @@
 
 /* --- bytes --- */
 
-static int list_value(void *arg, const char *key, size_t key_len, uint32_t priority,
-	const char *value)
+static int list_value(
+	void *arg, const char *key, size_t key_len, uint32_t priority, const char *value)
 {
 	struct buf *b = arg;
 
@@ -56,22 +56,24 @@ static unsigned first_line(const struct buf *a, const struct buf *b)
 	return line;
 }
 
-static int compare_file(struct messages *m, const struct target *t, int dir, enum output_id id,
-	const struct buf *want, struct verify_result *v)
+static int compare_file(struct messages *m, const struct target *t, int dir,
+	enum output_id id, const struct buf *want, struct verify_result *v)
 {
 	_cleanup_(buf_done) struct buf have = {0};
-	_cleanup_(closep) int fd = openat(dir, output_names[id],
-		O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	_cleanup_(closep) int fd = openat(
+		dir, output_names[id], O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
 	int r = fd < 0 ? neg_errno() : fs_read_all(fd, (size_t)1 << 30, &have);
 
 	if (r == -ENOMEM)
 		return r;
 	if (r < 0) {
 		v->differences++;
-		message(m, "%s: '%s': cannot be read: %s", t->kver, output_names[id], strerror(-r));
+		message(m, "%s: '%s': cannot be read: %s", t->kver, output_names[id],
+			strerror(-r));
 		return 0;
 	}
-	if (have.len == want->len && (have.len == 0 || memcmp(have.data, want->data, have.len) == 0))
+	if (have.len == want->len &&
+		(have.len == 0 || memcmp(have.data, want->data, have.len) == 0))
 		return 0;
 	if (!output_is_text[id] && same_content(&have, want)) {
 		v->other_layout = true;
@@ -79,10 +81,13 @@ static int compare_file(struct messages *m, const struct target *t, int dir, enu
 	}
 	v->differences++;
 	if (output_is_text[id])
-		message(m, "%s: '%s': differs from what the modules demand, first in line %u", t->kver,
-			output_names[id], first_line(&have, want));
+		message(m,
+			"%s: '%s': differs from what the modules demand, first in line "
+			"%u",
+			t->kver, output_names[id], first_line(&have, want));
 	else
-		message(m, "%s: '%s': differs from what the modules demand", t->kver, output_names[id]);
+		message(m, "%s: '%s': differs from what the modules demand", t->kver,
+			output_names[id]);
 	return 0;
 }
 
@@ -165,7 +170,10 @@ static bool is_path_of(const struct asking *a, const char *path, mod_idx i)
 	return str_eq(path, want.data);
 }
 
-/* libkmod looks at each file, and where an absolute link leads to, on the host, whatever the root. */
+/*
+ * libkmod looks at each file, and where an absolute link leads to, on the host, whatever
+ * the root.
+ */
 static bool can_be_reached(const struct asking *a, mod_idx i)
 {
 	_cleanup_(buf_done) struct buf path = {0};
@@ -179,8 +187,8 @@ static bool can_be_reached(const struct asking *a, mod_idx i)
 }
 
 /*
- * libkmod looks for external modules on the host, too, finds no names beyond ASCII in an index, and
- * cannot tell a blank in a path from the end of it.
+ * libkmod looks for external modules on the host, too, finds no names beyond ASCII in an
+ * index, and cannot tell a blank in a path from the end of it.
  */
 static bool can_be_asked(const struct asking *a, mod_idx i)
 {
@@ -190,7 +198,8 @@ static bool can_be_asked(const struct asking *a, mod_idx i)
 
 	return (a->t->root->host || *dir != '/') && !strpbrk(dir, " \t") &&
 	       !strpbrk(str_of(t, m->file), " \t") && str_len(t, m->name) > 0 &&
-	       key_is_ascii(str_of(t, m->name), str_len(t, m->name)) && can_be_reached(a, i);
+	       key_is_ascii(str_of(t, m->name), str_len(t, m->name)) &&
+	       can_be_reached(a, i);
 }
 
 static void ask_module(struct asking *a, mod_idx i)
@@ -208,7 +217,8 @@ static void ask_module(struct asking *a, mod_idx i)
 	if (!can_be_asked(a, i))
 		return;
 	a->v->modules++;
-	if (a->k->from_name(a->ctx, name, &mod) < 0 || !is_path_of(a, a->k->path(mod), i)) {
+	if (a->k->from_name(a->ctx, name, &mod) < 0 ||
+		!is_path_of(a, a->k->path(mod), i)) {
 		a->v->differences++;
 		message(a->m, "%s: libkmod finds module %s at '%s'", a->t->kver, name,
 			mod && a->k->path(mod) ? a->k->path(mod) : "no place");
@@ -221,13 +231,17 @@ static void ask_module(struct asking *a, mod_idx i)
 	for (l = list; l; l = a->k->next(list, l), n++) {
 		struct kmod_module *d = a->k->get(l);
 
-		/* libkmod lists what must be loaded first, first: modules.dep has it last */
-		ok = ok && n < deps.n && is_path_of(a, a->k->path(d), deps.ids[deps.n - 1 - n]);
+		/*
+		 * libkmod lists what must be loaded first, first: modules.dep has it last
+		 */
+		ok = ok && n < deps.n &&
+		     is_path_of(a, a->k->path(d), deps.ids[deps.n - 1 - n]);
 		a->k->unref_module(d);
 	}
 	if (!ok || n != deps.n) {
 		a->v->differences++;
-		message(a->m, "%s: libkmod finds other dependencies of module %s", a->t->kver, name);
+		message(a->m, "%s: libkmod finds other dependencies of module %s",
+			a->t->kver, name);
 	}
 	a->k->unref_list(list);
 	a->k->unref_module(mod);
@@ -241,7 +255,10 @@ static bool asks_for(const char *asked, const char *name)
 	return !*name && !*asked;
 }
 
-/* Then libkmod finds that module, and looks no further for those that have it as an alias. */
+/*
+ * Then libkmod finds that module, and looks no further for those that have it as an
+ * alias.
+ */
 static bool is_module_name(const struct asking *a, const char *alias)
 {
 	for (mod_idx i = 0; i < a->u->r.n; i++)
@@ -281,7 +298,8 @@ static void ask_lookup(struct asking *a, const char *alias, const char *name)
 	if (found || is_module_name(a, alias))
 		return;
 	a->v->differences++;
-	message(a->m, "%s: libkmod does not find module %s for '%s'", a->t->kver, name, alias);
+	message(a->m, "%s: libkmod does not find module %s for '%s'", a->t->kver, name,
+		alias);
 }
 
 /* Aliases without wildcards are names that the kernel asks for as they are. */
@@ -296,8 +314,10 @@ static void ask_aliases(struct asking *a)
 		for (uint32_t v = m->values; v < m->softdeps; v++) {
 			const char *alias = str_of(t, t->values[v]);
 
-			if (v % step || !*alias || strpbrk(alias, "*?[]") || strlen(alias) > 1000 ||
-				!key_is_ascii(alias, strlen(alias)) || is_symbol(a, alias))
+			if (v % step || !*alias || strpbrk(alias, "*?[]") ||
+				strlen(alias) > 1000 ||
+				!key_is_ascii(alias, strlen(alias)) ||
+				is_symbol(a, alias))
 				continue;
 			a->v->aliases++;
 			ask_lookup(a, alias, str_of(t, m->name));
@@ -314,7 +334,8 @@ static void ask_symbols(struct asking *a)
 		_cleanup_(buf_done) struct buf alias = {0};
 
 		/* no symbol of C's has a '-', which libkmod would take for a '_' */
-		if (r->owner[k] == ID_NONE || seen++ % step || strchr(resolved_key_name(r, k), '-'))
+		if (r->owner[k] == ID_NONE || seen++ % step ||
+			strchr(resolved_key_name(r, k), '-'))
 			continue;
 		buf_printf(&alias, "symbol:%s", resolved_key_name(r, k));
 		if (alias.err || alias.len > 1000)
@@ -327,7 +348,8 @@ static void ask_symbols(struct asking *a)
 static void no_log(void *data, int priority, const char *file, int line, const char *fn,
 	const char *format, va_list args)
 {
-	(void)data, (void)priority, (void)file, (void)line, (void)fn, (void)format, (void)args;
+	(void)data, (void)priority, (void)file, (void)line, (void)fn, (void)format,
+		(void)args;
 }
 
 static int ask_libkmod(struct messages *m, const struct target *t, const struct update *u,
@@ -339,10 +361,12 @@ static int ask_libkmod(struct messages *m, const struct target *t, const struct 
 	struct asking a = {.k = &k, .m = m, .t = t, .u = u, .v = v};
 
 	if (!load_kmod(&k)) {
-		note(m, "libkmod cannot be loaded: only the bytes of the indexes were compared");
+		note(m, "libkmod cannot be loaded: only the bytes of the indexes were "
+			"compared");
 		return 0;
 	}
-	buf_printf(&dir, "%s%s%s", t->outdir ? "" : t->root->path, "/", t->outdir ? t->outdir : t->dir);
+	buf_printf(&dir, "%s%s%s", t->outdir ? "" : t->root->path, "/",
+		t->outdir ? t->outdir : t->dir);
 	if (dir.err)
 		return dir.err;
 	a.prefix = dir.data;

@@ -9,7 +9,7 @@ struct verify_result {
 	unsigned differences; /* each was named with message() */
 	bool other_layout;    /* right, with the nodes of another kmod's order */
 	unsigned modules, aliases, symbols; /* that libkmod was asked for */
-	bool libkmod;         /* it could be asked */
+	bool libkmod;                       /* it could be asked */
 };
 
 /*

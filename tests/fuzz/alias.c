@@ -27,7 +27,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
 	size_t first = len ? strnlen((const char *)data, len) : 0;
 	char *a = exact_text(data, first);
-	char *b = first < len ? strndup((const char *)data + first + 1, len - first - 1) : strdup("");
+	char *b = first < len ? strndup((const char *)data + first + 1, len - first - 1)
+			      : strdup("");
 	struct buf words = {0};
 
 	PROMISE(a && b);

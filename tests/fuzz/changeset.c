@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * The list of changed paths. What is taken is normalised, below a kernel's directory, and comes
- * out the same when it is read again.
+ * The list of changed paths. What is taken is normalised, below a kernel's directory, and
+ * comes out the same when it is read again.
  */
 
 #include <limits.h>
@@ -21,7 +21,8 @@ static void check_path(const char *path)
 	for (const char *p = path; *p; p += strcspn(p, "/")) {
 		size_t n = strcspn(++p, "/");
 
-		PROMISE(n > 0 && !(n == 1 && *p == '.') && !(n == 2 && p[0] == '.' && p[1] == '.'));
+		PROMISE(n > 0 && !(n == 1 && *p == '.') &&
+			!(n == 2 && p[0] == '.' && p[1] == '.'));
 	}
 }
 
@@ -40,7 +41,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 		check_path(p);
 	PROMISE(n == a.n);
 	PROMISE(changeset_parse(&b, a.len ? a.wire : "", a.len) == 0);
-	PROMISE(a.len == b.len && a.n == b.n && (!a.len || memcmp(a.wire, b.wire, a.len) == 0));
+	PROMISE(a.len == b.len && a.n == b.n &&
+		(!a.len || memcmp(a.wire, b.wire, a.len) == 0));
 	changeset_done(&a);
 	changeset_done(&b);
 	free(bytes);

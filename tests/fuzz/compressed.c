@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Frames of zstd, xz and gzip. A decoder that has seen others gives what a new one gives; of
- * gzip, what zlib gives, which kmod reads with.
+ * Frames of zstd, xz and gzip. A decoder that has seen others gives what a new one gives;
+ * of gzip, what zlib gives, which kmod reads with.
  */
 
 #include "config.h"
@@ -20,7 +20,8 @@ static ssize_t by_zlib(const uint8_t *data, size_t len, uint8_t *to)
 	int fd = memfd_create("gzip", MFD_CLOEXEC), n, err;
 	gzFile f;
 
-	PROMISE(fd >= 0 && write(fd, data, len) == (ssize_t)len && lseek(fd, 0, SEEK_SET) == 0);
+	PROMISE(fd >= 0 && write(fd, data, len) == (ssize_t)len &&
+		lseek(fd, 0, SEEK_SET) == 0);
 	f = gzdopen(fd, "rb");
 	PROMISE(f);
 	n = gzread(f, to, ENOUGH);
@@ -48,7 +49,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 		PROMISE(n == m && n <= DECOMPRESS_MAX && memcmp(a, b, n) == 0);
 		use_bytes(a, n);
 	}
-	if (codec_of(data, len) == CODEC_GZIP && r != DECOMPRESS_UNSUPPORTED && n < ENOUGH) {
+	if (codec_of(data, len) == CODEC_GZIP && r != DECOMPRESS_UNSUPPORTED &&
+		n < ENOUGH) {
 		uint8_t *z = malloc(ENOUGH);
 		ssize_t want;
 

@@ -20,12 +20,14 @@ static void check_list(char *const *list, size_t n)
 /* Of two files one wins, whichever of their places it came from. */
 static void check_rank(const struct depmodd *c)
 {
-	static const char *const paths[] = {"updates/a", "kernel/x/a", "a", "weak-updates/a"};
+	static const char *const paths[] = {
+		"updates/a", "kernel/x/a", "a", "weak-updates/a"};
 
 	for (size_t i = 0; i < ARRAY_SIZE(paths); i++)
 		for (size_t k = 0; k < ARRAY_SIZE(paths) + c->n_override; k++) {
-			const char *other = k < ARRAY_SIZE(paths) ? paths[k] :
-								    c->override[k - ARRAY_SIZE(paths)];
+			const char *other = k < ARRAY_SIZE(paths)
+						    ? paths[k]
+						    : c->override[k - ARRAY_SIZE(paths)];
 			struct modpath a = {.rel = paths[i], .rel_len = strlen(paths[i])};
 			struct modpath b = {.rel = other, .rel_len = strlen(other)};
 			struct modpath e = {.abs = "/opt/modules/a", .abs_len = 14};
@@ -33,7 +35,8 @@ static void check_rank(const struct depmodd *c)
 
 			depmodd_replaces(c, &a, &b, &rule);
 			use_bytes(rule ? rule : "", rule ? strlen(rule) : 0);
-			PROMISE(depmodd_meets(c, 0, &b) || k >= ARRAY_SIZE(paths) || c->n_exclude);
+			PROMISE(depmodd_meets(c, 0, &b) || k >= ARRAY_SIZE(paths) ||
+				c->n_exclude);
 			for (size_t walk = 0; walk <= c->n_external; walk++)
 				depmodd_meets(c, walk, &e);
 			depmodd_replaces(c, &a, &e, NULL);

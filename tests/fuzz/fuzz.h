@@ -15,12 +15,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 #define PROMISE(cond)                                                                    \
 	do {                                                                             \
 		if (!(cond)) {                                                           \
-			fprintf(stderr, "%s:%d: broken: %s\n", __FILE__, __LINE__, #cond); \
+			fprintf(stderr, "%s:%d: broken: %s\n", __FILE__, __LINE__,       \
+				#cond);                                                  \
 			abort();                                                         \
 		}                                                                        \
 	} while (0)
 
-/* A copy that ends where its memory ends: a sanitizer sees each byte that is read beyond. */
+/*
+ * A copy that ends where its memory ends: a sanitizer sees each byte that is read beyond.
+ */
 static inline void *exact(const void *p, size_t n)
 {
 	void *copy = malloc(n ? n : 1);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * A .bin index, as --verify reads the one that it finds. What is in one can be written, and is
- * then read as it was.
+ * A .bin index, as --verify reads the one that it finds. What is in one can be written,
+ * and is then read as it was.
  */
 
 #include "base/arena.h"
@@ -14,15 +14,16 @@ struct list {
 	struct buf entries; /* struct trie_entry */
 };
 
-static int take(void *arg, const char *key, size_t len, uint32_t priority, const char *value)
+static int take(
+	void *arg, const char *key, size_t len, uint32_t priority, const char *value)
 {
 	struct list *l = arg;
 	struct trie_entry *e = vec_push(&l->entries, struct trie_entry);
 
 	PROMISE(e && key[len] == '\0');
 	*e = (struct trie_entry){arena_strdup(&l->mem, key, len),
-		arena_strdup(&l->mem, value, strlen(value)), (uint32_t)len, (uint32_t)strlen(value),
-		priority};
+		arena_strdup(&l->mem, value, strlen(value)), (uint32_t)len,
+		(uint32_t)strlen(value), priority};
 	return 0;
 }
 
@@ -30,7 +31,8 @@ static int take(void *arg, const char *key, size_t len, uint32_t priority, const
 static bool in_order(const struct trie_entry *e, size_t n)
 {
 	for (size_t i = 0; i < n; i++) {
-		if (strlen(e[i].key) != e[i].key_len || !key_is_ascii(e[i].key, e[i].key_len))
+		if (strlen(e[i].key) != e[i].key_len ||
+			!key_is_ascii(e[i].key, e[i].key_len))
 			return false;
 		if (i > 0 && strcmp(e[i - 1].key, e[i].key) > 0)
 			return false;
@@ -50,7 +52,8 @@ static void check_rewritten(const struct list *l)
 	PROMISE(vec_len(&copy.entries, struct trie_entry) == n);
 	again = vec_data(&copy.entries, struct trie_entry);
 	for (size_t i = 0; i < n; i++)
-		PROMISE(strcmp(e[i].key, again[i].key) == 0 && strcmp(e[i].value, again[i].value) == 0 &&
+		PROMISE(strcmp(e[i].key, again[i].key) == 0 &&
+			strcmp(e[i].value, again[i].value) == 0 &&
 			e[i].priority == again[i].priority);
 	arena_done(&copy.mem);
 	buf_done(&copy.entries);

@@ -32,7 +32,8 @@ static int take_alias(
 	void *arg, const char *module, size_t module_len, const char *alias, size_t len)
 {
 	(void)arg;
-	PROMISE(module_len > 0 && module_len < PATH_MAX && !memchr(module, '\0', module_len));
+	PROMISE(module_len > 0 && module_len < PATH_MAX &&
+		!memchr(module, '\0', module_len));
 	PROMISE(len > 0 && len < PATH_MAX && !memchr(alias, '\0', len));
 	return 0;
 }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * A module's bytes: read in parts, as from a file, and at once, as from memory, with the same
- * facts; put into a table three times (hidden by its own copy, and needing itself), and
- * through to the indexes, each of which must be readable again.
+ * A module's bytes: read in parts, as from a file, and at once, as from memory, with the
+ * same facts; put into a table three times (hidden by its own copy, and needing itself),
+ * and through to the indexes, each of which must be readable again.
  */
 
 #include "engine/emit.h"
@@ -19,7 +19,8 @@ struct parts {
 	struct buf list; /* void * */
 };
 
-static const uint8_t *load_part(struct elf_input *in, uint64_t off, uint64_t len, int *err)
+static const uint8_t *load_part(
+	struct elf_input *in, uint64_t off, uint64_t len, int *err)
 {
 	struct parts *p = (struct parts *)in;
 	void *part;
@@ -50,11 +51,17 @@ static uint32_t read_parts(struct intake *in, const uint8_t *data, size_t len)
 static void make_table(struct intake *in, const uint32_t row[3], const struct tables *old,
 	struct tables *ret, void **ret_image)
 {
-	struct merge_dir dirs[] = {{.path = "kernel"}, {.path = "updates", .first = 2}, {.first = 3}};
-	struct merge_mod mods[] = {{.file = "a.ko", .row = row[0]}, {.file = "b-c.ko", .row = row[1]},
-		{.file = "a.ko", .row = row[2]}};
-	struct merge_input input = {.old = old, .intakes = in, .n_intakes = in ? 1 : 0, .dirs = dirs,
-		.n_dirs = 2, .mods = mods, .n_mods = 3};
+	struct merge_dir dirs[] = {
+		{.path = "kernel"}, {.path = "updates", .first = 2}, {.first = 3}};
+	struct merge_mod mods[] = {{.file = "a.ko", .row = row[0]},
+		{.file = "b-c.ko", .row = row[1]}, {.file = "a.ko", .row = row[2]}};
+	struct merge_input input = {.old = old,
+		.intakes = in,
+		.n_intakes = in ? 1 : 0,
+		.dirs = dirs,
+		.n_dirs = 2,
+		.mods = mods,
+		.n_mods = 3};
 
 	for (size_t i = 0; i < 3; i++)
 		mods[i].intake = in ? 0 : -1;
@@ -91,7 +98,8 @@ struct last_key {
 	uint32_t priority;
 };
 
-static int check_key(void *arg, const char *key, size_t len, uint32_t priority, const char *value)
+static int check_key(
+	void *arg, const char *key, size_t len, uint32_t priority, const char *value)
 {
 	struct last_key *last = arg;
 
@@ -167,9 +175,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 		PROMISE(raw[row[0]].status == raw[row[1]].status);
 		PROMISE(intake_finish(&in) == 0);
 		make_table(&in, row, NULL, &t, &image);
-		PROMISE(t.mods[1].exports - t.mods[0].exports == t.mods[2].exports - t.mods[1].exports);
-		PROMISE(t.mods[1].needs - t.mods[0].needs == t.mods[2].needs - t.mods[1].needs);
-		PROMISE(t.mods[1].values - t.mods[0].values == t.mods[2].values - t.mods[1].values);
+		PROMISE(t.mods[1].exports - t.mods[0].exports ==
+			t.mods[2].exports - t.mods[1].exports);
+		PROMISE(t.mods[1].needs - t.mods[0].needs ==
+			t.mods[2].needs - t.mods[1].needs);
+		PROMISE(t.mods[1].values - t.mods[0].values ==
+			t.mods[2].values - t.mods[1].values);
 		check_copies(&t);
 		check_indexes(&t);
 		free(image);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Packages: an rpm or a deb, through librpm and libarchive, as the inspector opens them. What
- * it would send keeps to what wire.h says.
+ * Packages: an rpm or a deb, through librpm and libarchive, as the inspector opens them.
+ * What it would send keeps to what wire.h says.
  */
 
 #include <stdarg.h>
@@ -21,7 +21,8 @@ static void check_text(const char *text)
 /* Absolute, and no component that leads elsewhere. */
 static void check_path(const char *path)
 {
-	PROMISE(packages > 0 && *path == '/' && strlen(path) < WIRE_NAME_MAX && is_wanted(path));
+	PROMISE(packages > 0 && *path == '/' && strlen(path) < WIRE_NAME_MAX &&
+		is_wanted(path));
 	PROMISE(!strstr(path, "//") && !strstr(path, "/../") && !strstr(path, "/./"));
 }
 
@@ -80,8 +81,8 @@ int send_error(const char *file, const char *fmt, ...)
 	return -EBADMSG;
 }
 
-int send_file(struct inspection *in, const char *operand, const char *path, const void *data,
-	size_t len, int64_t mtime, uint32_t flags)
+int send_file(struct inspection *in, const char *operand, const char *path,
+	const void *data, size_t len, int64_t mtime, uint32_t flags)
 {
 	(void)in;
 	(void)operand;
@@ -99,13 +100,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	char path[32];
 
 	if (!in.root.path)
-		PROMISE(root_open(&in.root, "/proc/self/fdinfo") == 0); /* nothing is installed there */
+		PROMISE(root_open(&in.root, "/proc/self/fdinfo") ==
+			0); /* nothing is installed there */
 	PROMISE(fd >= 0 && write(fd, data, len) == (ssize_t)len);
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
 	packages = errors = 0;
 	r = len && *data == '!' ? inspect_deb(&in, path) : inspect_rpm(&in, path);
 	/* refused, with one reason, or not */
-	PROMISE((r == 0 && errors == 0 && packages == 1) || (r == -EBADMSG && errors == 1));
+	PROMISE((r == 0 && errors == 0 && packages == 1) ||
+		(r == -EBADMSG && errors == 1));
 	close(fd);
 	return 0;
 }

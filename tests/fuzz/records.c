@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* What the package inspector says to the program: records of wire.h, from a process gone bad. */
+/*
+ * What the package inspector says to the program: records of wire.h, from a process gone
+ * bad.
+ */
 
 #include <fcntl.h>
 #include <sys/mman.h>
@@ -19,14 +22,16 @@ static void check_packages(const struct packages *p)
 		use_bytes(package_label(k), strlen(package_label(k)));
 		use_bytes(k->kind, strlen(k->kind));
 		for (size_t s = 0; s < vec_len(&k->scripts, struct package_script); s++) {
-			const struct package_script *c = vec_data(&k->scripts, struct package_script) + s;
+			const struct package_script *c =
+				vec_data(&k->scripts, struct package_script) + s;
 
 			use_bytes(c->name, strlen(c->name));
 			use_bytes(c->calls, strlen(c->calls));
 		}
 	}
 	for (size_t i = 0; i < vec_len(&p->files, struct package_file); i++) {
-		const struct package_file *f = vec_data(&p->files, struct package_file) + i;
+		const struct package_file *f =
+			vec_data(&p->files, struct package_file) + i;
 
 		PROMISE(f->package < vec_len(&p->list, struct package));
 		PROMISE(f->bare ? !strchr(f->path, '/') && *f->path : *f->path == '/');
@@ -48,11 +53,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	static int real_stderr, null;
 	struct messages m = {0};
 	struct packages p;
-	struct inspector i = {.pid = NO_CHILD, .fd = memfd_create("records", MFD_CLOEXEC)};
+	struct inspector i = {
+		.pid = NO_CHILD, .fd = memfd_create("records", MFD_CLOEXEC)};
 	int r;
 
 	if (!root.path) {
-		PROMISE(root_open(&root, "/proc/self/fdinfo") == 0); /* where no module is */
+		PROMISE(root_open(&root, "/proc/self/fdinfo") ==
+			0); /* where no module is */
 		null = open("/dev/null", O_WRONLY | O_CLOEXEC);
 		real_stderr = dup(STDERR_FILENO);
 		PROMISE(null >= 0 && real_stderr >= 0);

@@ -2,8 +2,8 @@
 /*
  * usage: fuzz-TARGET [FILE | DIRECTORY]...
  *
- * Gives a target the inputs that were kept, one after another, where no fuzzer is linked. The
- * name of each is printed before it is tried, so that the last one is to blame.
+ * Gives a target the inputs that were kept, one after another, where no fuzzer is linked.
+ * The name of each is printed before it is tried, so that the last one is to blame.
  */
 
 #include <dirent.h>

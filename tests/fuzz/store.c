@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * The file of remembered facts. The checksum is made right first: it is against accidents, and
- * whoever lies can make one. Then a store is either refused, or everything that it leads to lies
- * within it, whatever is made of it; written again it is the same file. What an update makes of a
- * table that is in order is in order, and made again is the same.
+ * The file of remembered facts. The checksum is made right first: it is against
+ * accidents, and whoever lies can make one. Then a store is either refused, or everything
+ * that it leads to lies within it, whatever is made of it; written again it is the same
+ * file. What an update makes of a table that is in order is in order, and made again is
+ * the same.
  */
 
 #include <fcntl.h>
@@ -77,16 +78,25 @@ static void remake(const struct tables *t, struct tables *ret, void **ret_image)
 {
 	struct merge_dir *dirs = calloc((size_t)t->n.dirs + 1, sizeof(*dirs));
 	struct merge_mod *mods = calloc((size_t)t->n.mods + 1, sizeof(*mods));
-	struct merge_input in = {.old = t, .dirs = dirs, .n_dirs = t->n.dirs, .mods = mods,
+	struct merge_input in = {.old = t,
+		.dirs = dirs,
+		.n_dirs = t->n.dirs,
+		.mods = mods,
 		.n_mods = t->n.mods};
 
 	PROMISE(dirs && mods);
 	for (dir_row d = 0; d <= t->n.dirs; d++)
-		dirs[d] = (struct merge_dir){.path = d < t->n.dirs ? str_of(t, t->dirs[d].path) : NULL,
-			.flags = t->dirs[d].flags, .first = t->dirs[d].first, .stamp = t->dirs[d].stamp};
+		dirs[d] = (struct merge_dir){
+			.path = d < t->n.dirs ? str_of(t, t->dirs[d].path) : NULL,
+			.flags = t->dirs[d].flags,
+			.first = t->dirs[d].first,
+			.stamp = t->dirs[d].stamp};
 	for (mod_row m = 0; m < t->n.mods; m++)
-		mods[m] = (struct merge_mod){.file = str_of(t, t->mods[m].file), .intake = -1, .row = m,
-			.flags = t->mods[m].flags & (ROW_RACY | ROW_LINK), .stamp = t->mods[m].stamp};
+		mods[m] = (struct merge_mod){.file = str_of(t, t->mods[m].file),
+			.intake = -1,
+			.row = m,
+			.flags = t->mods[m].flags & (ROW_RACY | ROW_LINK),
+			.stamp = t->mods[m].stamp};
 	PROMISE(merge_tables(&in, 0, ret, ret_image) == 0);
 	PROMISE(tables_check(ret) == 0);
 	free(dirs);
@@ -101,14 +111,16 @@ static bool in_order(const struct tables *t)
 			(s > 0 && strcmp(str_of(t, s - 1), str_of(t, s)) >= 0))
 			return false;
 	for (uint32_t p = 1; p < t->n.pairs; p++)
-		if (t->pairs[p - 1].sym > t->pairs[p].sym || (t->pairs[p - 1].sym == t->pairs[p].sym &&
-								     t->pairs[p - 1].crc >= t->pairs[p].crc))
+		if (t->pairs[p - 1].sym > t->pairs[p].sym ||
+			(t->pairs[p - 1].sym == t->pairs[p].sym &&
+				t->pairs[p - 1].crc >= t->pairs[p].crc))
 			return false;
 	for (dir_row d = 1; d < t->n.dirs; d++)
 		if (t->dirs[d - 1].path >= t->dirs[d].path)
 			return false;
 	for (mod_row m = 1; m < t->n.mods; m++)
-		if (t->mods[m - 1].dir == t->mods[m].dir && t->mods[m - 1].file >= t->mods[m].file)
+		if (t->mods[m - 1].dir == t->mods[m].dir &&
+			t->mods[m - 1].file >= t->mods[m].file)
 			return false;
 	return true;
 }

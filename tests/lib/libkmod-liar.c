@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * A libkmod.so.2 that passes each question on to the real one, KMP_TEST_LIBKMOD, and tells one lie:
- * KMP_TEST_LIE="KIND WHAT", of the module or the alias WHAT.
+ * A libkmod.so.2 that passes each question on to the real one, KMP_TEST_LIBKMOD, and
+ * tells one lie: KMP_TEST_LIE="KIND WHAT", of the module or the alias WHAT.
  *
  *   path      it is elsewhere                unknown   there is no such module
  *   no-path   it is nowhere                  name      it has another name
@@ -39,7 +39,8 @@ static int lies(const char *kind, const char *what)
 	const char *lie = getenv("KMP_TEST_LIE");
 	size_t n = strlen(kind);
 
-	return lie && strncmp(lie, kind, n) == 0 && lie[n] == ' ' && (!what || strcmp(lie + n + 1, what) == 0);
+	return lie && strncmp(lie, kind, n) == 0 && lie[n] == ' ' &&
+	       (!what || strcmp(lie + n + 1, what) == 0);
 }
 
 static int lies_of(const char *kind, const struct kmod_module *mod)
@@ -58,21 +59,26 @@ struct kmod_ctx *kmod_unref(struct kmod_ctx *ctx)
 }
 
 void kmod_set_log_fn(struct kmod_ctx *ctx,
-	void (*fn)(void *, int, const char *, int, const char *, const char *, va_list), const void *data)
+	void (*fn)(void *, int, const char *, int, const char *, const char *, va_list),
+	const void *data)
 {
 	REAL(kmod_set_log_fn)(ctx, fn, data);
 }
 
-int kmod_module_new_from_lookup(struct kmod_ctx *ctx, const char *alias, struct kmod_list **list)
+int kmod_module_new_from_lookup(
+	struct kmod_ctx *ctx, const char *alias, struct kmod_list **list)
 {
 	if (lies("fails", alias))
 		return -ENOSYS;
-	return lies("empty", alias) ? 0 : REAL(kmod_module_new_from_lookup)(ctx, alias, list);
+	return lies("empty", alias) ? 0
+				    : REAL(kmod_module_new_from_lookup)(ctx, alias, list);
 }
 
-int kmod_module_new_from_name(struct kmod_ctx *ctx, const char *name, struct kmod_module **mod)
+int kmod_module_new_from_name(
+	struct kmod_ctx *ctx, const char *name, struct kmod_module **mod)
 {
-	return lies("unknown", name) ? -ENOENT : REAL(kmod_module_new_from_name)(ctx, name, mod);
+	return lies("unknown", name) ? -ENOENT
+				     : REAL(kmod_module_new_from_name)(ctx, name, mod);
 }
 
 const char *kmod_module_get_path(const struct kmod_module *mod)
@@ -102,7 +108,10 @@ int kmod_module_unref_list(struct kmod_list *list)
 	return REAL(kmod_module_unref_list)(list);
 }
 
-/* What is needed by the module that a lie is about, backwards or with its first one once more at the end. */
+/*
+ * What is needed by the module that a lie is about, backwards or with its first one once
+ * more at the end.
+ */
 static struct kmod_list *backwards, *twice;
 
 struct kmod_list *kmod_module_get_dependencies(const struct kmod_module *mod)

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Linked into programs that count which of their lines run (tests/coverage), so that they can
- * write the counts down when they end: what would keep them from writing files is left out, and
- * one that was started in another root directory leaves that before it opens the first file
- * of counts. One that becomes another program writes them before, and goes back.
+ * Linked into programs that count which of their lines run (tests/coverage), so that they
+ * can write the counts down when they end: what would keep them from writing files is
+ * left out, and one that was started in another root directory leaves that before it
+ * opens the first file of counts. One that becomes another program writes them before,
+ * and goes back.
  */
 
 #define _GNU_SOURCE

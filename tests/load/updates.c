@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * updates ROOT N: N updates of the kernel 6.1.0-test below ROOT in one process, between which a
- * module is now and then exchanged for another of ROOT/states/. Prints what is in use after some of
- * them and after all: "descriptors BEFORE AFTER", "bytes BEFORE AFTER", and the outcomes.
+ * updates ROOT N: N updates of the kernel 6.1.0-test below ROOT in one process, between
+ * which a module is now and then exchanged for another of ROOT/states/. Prints what is in
+ * use after some of them and after all: "descriptors BEFORE AFTER", "bytes BEFORE AFTER",
+ * and the outcomes.
  */
 
 #include <dirent.h>
@@ -17,7 +18,8 @@
 #define STATES 6
 #define WARM_UP 200
 
-static const char *const states[STATES] = {"plain", "xz", "zst", "gz", "damaged", "cycle"};
+static const char *const states[STATES] = {
+	"plain", "xz", "zst", "gz", "damaged", "cycle"};
 
 static void quiet(void *arg, const struct event *e)
 {
@@ -50,7 +52,8 @@ static int exchange(const struct root *root, const char *state)
 
 	snprintf(from, sizeof(from), "states/%s", state);
 	if (linkat(root->fd, from, root->fd, "lib/modules/" KVER "/x.new", 0) < 0 ||
-		renameat(root->fd, "lib/modules/" KVER "/x.new", root->fd, "lib/modules/" KVER "/x.ko") < 0)
+		renameat(root->fd, "lib/modules/" KVER "/x.new", root->fd,
+			"lib/modules/" KVER "/x.ko") < 0)
 		return neg_errno();
 	return 0;
 }
@@ -58,7 +61,8 @@ static int exchange(const struct root *root, const char *state)
 int main(int argc, char **argv)
 {
 	const struct report report = {.event = quiet};
-	unsigned long n = argc == 3 ? strtoul(argv[2], NULL, 10) : 0, failed = 0, changed = 0;
+	unsigned long n = argc == 3 ? strtoul(argv[2], NULL, 10) : 0, failed = 0,
+		      changed = 0;
 	unsigned fds = 0;
 	struct root root;
 	size_t used = 0;
@@ -70,10 +74,18 @@ int main(int argc, char **argv)
 	root_mkdirs(&root, "store", 0700);
 	store = root_openat(&root, "store", O_RDONLY | O_DIRECTORY, 0);
 	for (unsigned long i = 0; i < n; i++) {
-		struct target t = {.root = &root, .kver = KVER, .dir = "lib/modules/" KVER,
-			.config_root = &root, .jobs = 1 + (unsigned)(i % 3), .report = &report};
-		struct update_options o = {.write = i % 7 != 6, .full = i % 3 == 1, .want_outputs = i % 11 == 10,
-			.store_dir = i % 5 == 4 ? -1 : store, .store_name = "facts", .donor_dir = -1};
+		struct target t = {.root = &root,
+			.kver = KVER,
+			.dir = "lib/modules/" KVER,
+			.config_root = &root,
+			.jobs = 1 + (unsigned)(i % 3),
+			.report = &report};
+		struct update_options o = {.write = i % 7 != 6,
+			.full = i % 3 == 1,
+			.want_outputs = i % 11 == 10,
+			.store_dir = i % 5 == 4 ? -1 : store,
+			.store_name = "facts",
+			.donor_dir = -1};
 		struct update u;
 		int r;
 
@@ -90,8 +102,8 @@ int main(int argc, char **argv)
 			used = bytes();
 		}
 	}
-	printf("descriptors %u %u\nbytes %zu %zu\nchanged %lu\nfailed %lu\n", fds, descriptors(), used, bytes(),
-		changed, failed);
+	printf("descriptors %u %u\nbytes %zu %zu\nchanged %lu\nfailed %lu\n", fds,
+		descriptors(), used, bytes(), changed, failed);
 	close(store);
 	root_done(&root);
 	return 0;

@@ -60,20 +60,23 @@ static inline void elf_done(struct elf *e)
 }
 
 /* Returns the section's number. */
-static inline unsigned elf_section(struct elf *e, const char *name, const void *data, size_t len)
+static inline unsigned elf_section(
+	struct elf *e, const char *name, const void *data, size_t len)
 {
 	struct elf_section *s = &e->sections[e->n];
 
 	assert_true(e->n < ARRAY_SIZE(e->sections));
-	*s = (struct elf_section){.name = (uint32_t)e->names.len, .type = SHT_PROGBITS,
-		.off = elf_header_size(e) + e->body.len, .size = len};
+	*s = (struct elf_section){.name = (uint32_t)e->names.len,
+		.type = SHT_PROGBITS,
+		.off = elf_header_size(e) + e->body.len,
+		.size = len};
 	buf_add(&e->names, name, strlen(name) + 1);
 	buf_add(&e->body, data, len);
 	return e->n++;
 }
 
-static inline void elf_symbol_at(struct elf *e, uint32_t name, uint64_t value, unsigned section,
-	unsigned bind, unsigned type)
+static inline void elf_symbol_at(struct elf *e, uint32_t name, uint64_t value,
+	unsigned section, unsigned bind, unsigned type)
 {
 	elf_put(e, &e->symtab, name, 4);
 	if (e->elf32) {
@@ -89,8 +92,8 @@ static inline void elf_symbol_at(struct elf *e, uint32_t name, uint64_t value, u
 	}
 }
 
-static inline void elf_symbol(struct elf *e, const char *name, uint64_t value, unsigned section,
-	unsigned bind)
+static inline void elf_symbol(
+	struct elf *e, const char *name, uint64_t value, unsigned section, unsigned bind)
 {
 	elf_symbol_at(e, (uint32_t)e->strtab.len, value, section, bind, STT_NOTYPE);
 	buf_add(&e->strtab, name, strlen(name) + 1);
@@ -111,7 +114,8 @@ static inline void elf_export(struct elf *e, const char *name, uint32_t crc)
 }
 
 /* A record of __versions; name may fill it without a NUL. */
-static inline void elf_version(struct elf *e, struct buf *versions, uint32_t crc, const char *name)
+static inline void elf_version(
+	struct elf *e, struct buf *versions, uint32_t crc, const char *name)
 {
 	char text[64] = {0};
 
@@ -122,8 +126,9 @@ static inline void elf_version(struct elf *e, struct buf *versions, uint32_t crc
 
 static inline void elf_header(const struct elf *e, uint64_t shoff, struct buf *out)
 {
-	const char ident[EI_NIDENT] = {0x7f, 'E', 'L', 'F', e->elf32 ? ELFCLASS32 : ELFCLASS64,
-		e->msb ? ELFDATA2MSB : ELFDATA2LSB, EV_CURRENT};
+	const char ident[EI_NIDENT] = {0x7f, 'E', 'L', 'F',
+		e->elf32 ? ELFCLASS32 : ELFCLASS64, e->msb ? ELFDATA2MSB : ELFDATA2LSB,
+		EV_CURRENT};
 
 	buf_add(out, ident, sizeof(ident));
 	elf_put(e, out, ET_REL, 2);
@@ -178,10 +183,11 @@ struct elf_memory {
 	struct elf_input in;
 	const uint8_t *data;
 	struct buf parts; /* void * */
-	int fail_at, err;   /* the n-th load fails with err; 0: none does */
+	int fail_at, err; /* the n-th load fails with err; 0: none does */
 };
 
-static inline const uint8_t *elf_load(struct elf_input *in, uint64_t off, uint64_t len, int *err)
+static inline const uint8_t *elf_load(
+	struct elf_input *in, uint64_t off, uint64_t len, int *err)
 {
 	struct elf_memory *m = (struct elf_memory *)in;
 	void *part;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #pragma once
 /*
- * table.h: a table of a few modules, made as the engine makes it: ELF files, read into intakes,
- * merged with an old table.
+ * table.h: a table of a few modules, made as the engine makes it: ELF files, read into
+ * intakes, merged with an old table.
  */
 
 #include "makeelf.h"
@@ -13,14 +13,17 @@
 
 static const struct {
 	const char *dir, *file;
-	const char *info; /* records with '|' for NUL */
+	const char *info;            /* records with '|' for NUL */
 	const char *exports, *needs; /* words; a need with '?' is weak */
 } samples[N_SAMPLES] = {
 	{"", "top.ko", "alias=pci:*|", "", "shared b_get"},
-	{"kernel", "a.ko", "alias=a|alias=pci:*|softdep=pre: b|name=a|vermagic=6.1|", "shared a_get", ""},
-	{"kernel", "b-c.ko.xz", "weakdep=a|alias=devname:b|alias=char-major-1-2|", "b_get", "a_get shared?"},
+	{"kernel", "a.ko", "alias=a|alias=pci:*|softdep=pre: b|name=a|vermagic=6.1|",
+		"shared a_get", ""},
+	{"kernel", "b-c.ko.xz", "weakdep=a|alias=devname:b|alias=char-major-1-2|",
+		"b_get", "a_get shared?"},
 	{"kernel", "empty.ko", "", "", ""},
-	{"updates", "a.ko", "alias=a|alias=devname:lonely|name=a|vermagic=6.2|", "shared", ""},
+	{"updates", "a.ko", "alias=a|alias=devname:lonely|name=a|vermagic=6.2|", "shared",
+		""},
 	{"updates/x", "z.ko", "license=GPL|", "", "nothing a_get b_get"},
 };
 
@@ -87,17 +90,21 @@ static inline void made_done(struct made *m)
 }
 
 /*
- * Make the table of the samples in the set present. Those that old has are taken from it, unless
- * they are in the set anew; the others are read into n intakes, in an order that seed decides.
+ * Make the table of the samples in the set present. Those that old has are taken from it,
+ * unless they are in the set anew; the others are read into n intakes, in an order that
+ * seed decides.
  */
-static inline struct made make_table(unsigned present, const struct made *old, unsigned anew,
-	unsigned n, unsigned seed)
+static inline struct made make_table(unsigned present, const struct made *old,
+	unsigned anew, unsigned n, unsigned seed)
 {
 	struct intake intakes[4];
 	struct merge_mod mods[N_SAMPLES];
 	struct merge_dir dirs[N_SAMPLES + 1] = {0};
-	struct merge_input in = {.old = old ? &old->t : NULL, .intakes = intakes, .n_intakes = n,
-		.dirs = dirs, .mods = mods};
+	struct merge_input in = {.old = old ? &old->t : NULL,
+		.intakes = intakes,
+		.n_intakes = n,
+		.dirs = dirs,
+		.mods = mods};
 	int intake_of[N_SAMPLES];
 	uint32_t row_of[N_SAMPLES];
 	struct made made = {0};
@@ -105,7 +112,8 @@ static inline struct made make_table(unsigned present, const struct made *old, u
 	for (unsigned i = 0; i < n; i++)
 		intake_init(&intakes[i]);
 	for (unsigned k = 0; k < N_SAMPLES; k++) {
-		unsigned i = (k * 5 + seed) % N_SAMPLES; /* 5 and 6 have no common divisor */
+		/* 5 and 6 have no common divisor */
+		unsigned i = (k * 5 + seed) % N_SAMPLES;
 		dir_row d;
 
 		intake_of[i] = -1;
@@ -113,7 +121,9 @@ static inline struct made make_table(unsigned present, const struct made *old, u
 			continue;
 		if (old && !(anew & 1u << i)) {
 			d = tables_find_dir(&old->t, samples[i].dir);
-			row_of[i] = d == ID_NONE ? ID_NONE : tables_find_mod(&old->t, d, samples[i].file);
+			row_of[i] = d == ID_NONE ? ID_NONE
+						 : tables_find_mod(
+							   &old->t, d, samples[i].file);
 			if (row_of[i] != ID_NONE)
 				continue;
 		}
@@ -128,11 +138,17 @@ static inline struct made make_table(unsigned present, const struct made *old, u
 			continue;
 		if (!in.n_dirs || !str_eq(dirs[in.n_dirs - 1].path, samples[i].dir))
 			dirs[in.n_dirs++] = (struct merge_dir){.path = samples[i].dir,
-				.first = in.n_mods, .stamp = sample_stamp(50 + i)};
+				.first = in.n_mods,
+				.stamp = sample_stamp(50 + i)};
 		mods[in.n_mods++] = (struct merge_mod){.file = samples[i].file,
-			.intake = (int16_t)intake_of[i], .row = row_of[i], .stamp = sample_stamp(i)};
+			.intake = (int16_t)intake_of[i],
+			.row = row_of[i],
+			.stamp = sample_stamp(i)};
 	}
-	/* the first of a directory's modules that is present decides its stamp: make it the same */
+	/*
+	 * the first of a directory's modules that is present decides its stamp: make it
+	 * the same
+	 */
 	for (unsigned d = 0; d < in.n_dirs; d++)
 		dirs[d].stamp = sample_stamp(50);
 	dirs[in.n_dirs].first = in.n_mods;

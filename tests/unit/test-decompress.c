@@ -33,7 +33,8 @@ static void with_zstd(const void *data, size_t n, struct buf *out)
 static void with_zstd_unsized(const void *data, size_t n, struct buf *out)
 {
 	ZSTD_CCtx *c = ZSTD_createCCtx();
-	ZSTD_outBuffer to = {buf_reserve(out, ZSTD_compressBound(n)), ZSTD_compressBound(n), 0};
+	ZSTD_outBuffer to = {
+		buf_reserve(out, ZSTD_compressBound(n)), ZSTD_compressBound(n), 0};
 	ZSTD_inBuffer in = {data, n, 0};
 
 	ZSTD_CCtx_setParameter(c, ZSTD_c_contentSizeFlag, 0);
@@ -50,8 +51,8 @@ static void with_xz(const void *data, size_t n, struct buf *out)
 	char *to = buf_reserve(out, lzma_stream_buffer_bound(n));
 	size_t len = 0;
 
-	assert_int_equal(lzma_easy_buffer_encode(0, LZMA_CHECK_CRC32, NULL, data, n, (uint8_t *)to,
-				 &len, lzma_stream_buffer_bound(n)),
+	assert_int_equal(lzma_easy_buffer_encode(0, LZMA_CHECK_CRC32, NULL, data, n,
+				 (uint8_t *)to, &len, lzma_stream_buffer_bound(n)),
 		LZMA_OK);
 	out->len += len;
 }
@@ -62,7 +63,8 @@ static void with_gzip(const void *data, size_t n, struct buf *out)
 {
 	struct libdeflate_compressor *c = libdeflate_alloc_compressor(1);
 	char *to = buf_reserve(out, libdeflate_gzip_compress_bound(c, n));
-	size_t r = libdeflate_gzip_compress(c, data, n, to, libdeflate_gzip_compress_bound(c, n));
+	size_t r = libdeflate_gzip_compress(
+		c, data, n, to, libdeflate_gzip_compress_bound(c, n));
 
 	assert_true(r > 0);
 	out->len += r;
@@ -101,7 +103,8 @@ static char *sample(size_t n)
 	return data;
 }
 
-static int unpack(struct decoder *d, const struct buf *in, size_t n, const uint8_t **ret, size_t *len)
+static int unpack(struct decoder *d, const struct buf *in, size_t n, const uint8_t **ret,
+	size_t *len)
 {
 	char *copy = exact(in->data, n);
 	int r = decompress(d, copy, n, ret, len);
@@ -126,18 +129,18 @@ static void tells_the_codec(void **state)
 	assert_int_equal(codec_of(BYTES("\x28\xb5\x2f\xfd")), CODEC_ZSTD);
 	assert_int_equal(codec_of(BYTES("\x28\xb5\x2f")), CODEC_NONE);
 	assert_int_equal(codec_of(BYTES("\xfd"
-					 "7zXZ\0")),
+					"7zXZ\0")),
 		CODEC_XZ);
 	assert_int_equal(codec_of(BYTES("\xfd"
-					 "7zXZ")),
+					"7zXZ")),
 		CODEC_NONE);
 	assert_int_equal(codec_of(BYTES("\xfd"
-					 "7zXZ\1")),
+					"7zXZ\1")),
 		CODEC_NONE);
 	assert_int_equal(codec_of(BYTES("\x1f\x8b")), CODEC_GZIP);
 	assert_int_equal(codec_of(BYTES("\x1f")), CODEC_NONE);
 	assert_int_equal(codec_of(BYTES("\x7f"
-					 "ELF")),
+					"ELF")),
 		CODEC_NONE);
 	assert_int_equal(codec_of("", 0), CODEC_NONE);
 }
@@ -145,8 +148,8 @@ static void tells_the_codec(void **state)
 static void any_size(void **state)
 {
 	/* around the sizes of buffers, too */
-	static const size_t sizes[] = {0, 1, 100, 65535, 65536, 131072, 262143, 262144, 262145, 524288,
-		3000000};
+	static const size_t sizes[] = {
+		0, 1, 100, 65535, 65536, 131072, 262143, 262144, 262145, 524288, 3000000};
 	struct decoder *d = decoder_new();
 
 	(void)state;
@@ -219,7 +222,8 @@ static void any_byte_wrong(void **state)
 
 	(void)state;
 	for (size_t c = 0; codecs[c].compress; c++) {
-		bool checked = codecs[c].compress != codecs[0].compress || codecs[c].codec != CODEC_ZSTD;
+		bool checked = codecs[c].compress != codecs[0].compress ||
+			       codecs[c].codec != CODEC_ZSTD;
 		struct buf in = {0};
 
 		codecs[c].compress(data, 3000, &in);
@@ -260,7 +264,8 @@ static void what_follows(void **state)
 		if (codecs[c].codec == CODEC_GZIP)
 			expect(d, &in, data, 1000);
 		else
-			assert_int_equal(unpack(d, &in, in.len, &out, &len), DECOMPRESS_CORRUPT);
+			assert_int_equal(
+				unpack(d, &in, in.len, &out, &len), DECOMPRESS_CORRUPT);
 		buf_done(&in);
 	}
 	free(data);
@@ -284,7 +289,8 @@ static void a_bomb(void **state)
 		codecs[c].compress(zeros, n, &one);
 		for (size_t i = 0; i <= DECOMPRESS_MAX / n; i++)
 			buf_add(&in, one.data, one.len);
-		assert_int_equal(unpack(d, &in, in.len, &out, &len), DECOMPRESS_TOO_LARGE);
+		assert_int_equal(
+			unpack(d, &in, in.len, &out, &len), DECOMPRESS_TOO_LARGE);
 		in.len = 0;
 		codecs[c].compress(data, 1000, &in);
 		expect(d, &in, data, 1000);
@@ -311,7 +317,8 @@ static void a_lie(void **state)
 		codecs[c].compress(data, 1000, &in);
 		if (codecs[c].codec == CODEC_GZIP)
 			memset(in.data + in.len - 4, 0xff, 4);
-		else if (codecs[c].compress == codecs[0].compress && codecs[c].codec == CODEC_ZSTD)
+		else if (codecs[c].compress == codecs[0].compress &&
+			 codecs[c].codec == CODEC_ZSTD)
 			memset(in.data + 5, 0xff, 2);
 		else
 			in.data[in.len / 2] ^= 1;
@@ -341,8 +348,8 @@ static void no_codec(void **state)
 					 &out, &len),
 			DECOMPRESS_UNSUPPORTED);
 	if (!WITH_GZIP)
-		assert_int_equal(
-			decompress(d, BYTES("\x1f\x8b"), &out, &len), DECOMPRESS_UNSUPPORTED);
+		assert_int_equal(decompress(d, BYTES("\x1f\x8b"), &out, &len),
+			DECOMPRESS_UNSUPPORTED);
 	decoder_free(d);
 	decoder_free(NULL);
 }

@@ -24,7 +24,8 @@ static void parsed(const char *text, const char *want, const char *want_bad)
 	struct buf b = {0}, bad = {0};
 	struct depmodd c = {0};
 
-	assert_int_equal(depmodd_parse(&c, "6.1.0-test", copy, strlen(text), list_bad, &bad), 0);
+	assert_int_equal(
+		depmodd_parse(&c, "6.1.0-test", copy, strlen(text), list_bad, &bad), 0);
 	list_words(&b, "search=", c.search, c.n_search);
 	list_words(&b, "override=", c.override, c.n_override);
 	list_words(&b, "external=", c.external, c.n_external);
@@ -48,7 +49,8 @@ static void lines(void **state)
 	parsed("override mod * dir", "override=dir/mod|", "");
 	parsed("override mod 6.1 dir extra words", "override=dir/mod|", "");
 	parsed("override mod 5.4 dir\nexternal 5.4 /x", "", "");
-	parsed("external * /opt/x\nexternal ^6\\\\. /y\nexternal [ /z", "external=/opt/x /y|", "");
+	parsed("external * /opt/x\nexternal ^6\\\\. /y\nexternal [ /z",
+		"external=/opt/x /y|", "");
 	parsed("include x\nmake_map_files yes\n", "", "");
 	parsed("override mod *\noverride\nexternal *\nexternal\nnonsense a\n", "",
 		"1 override|2 override|3 external|4 external|5 nonsense|");
@@ -83,14 +85,18 @@ static void patterns_beyond_measure(void **state)
 	static char deep[200100];
 
 	(void)state;
-	parsed("external 6{1,4}.{1,250} /a\nexternal ((6{1,250}){1,4}) /b\n", "external=/a /b|", "");
+	parsed("external 6{1,4}.{1,250} /a\nexternal ((6{1,250}){1,4}) /b\n",
+		"external=/a /b|", "");
 	parsed("external ((((6{1,255}){1,255}){1,255}){1,255}) /a\n", "", "1 external|");
-	parsed("override x 6{1001} a\noverride x 6{2,501}.{2} a\n", "", "1 override|2 override|");
-	parsed("external ^6+[.]+(.+)+ /a\nexternal 6++++++++++ /b\n", "external=/a /b|", "");
+	parsed("override x 6{1001} a\noverride x 6{2,501}.{2} a\n", "",
+		"1 override|2 override|");
+	parsed("external ^6+[.]+(.+)+ /a\nexternal 6++++++++++ /b\n", "external=/a /b|",
+		"");
 	parsed("external 6+++++++++++ /a\nexternal 6+*+?+*+?+*+?+*+?+*+?+ /a\n", "",
 		"1 external|2 external|");
 	parsed("external (((6{1,}){1,}){1,}){1,} /a\n", "external=/a|", "");
-	parsed("override x ((((((((((6{1,}){1,}){1,}){1,}){1,}){1,}){1,}){1,}){1,}){1,} a\n"
+	parsed("override x ((((((((((6{1,}){1,}){1,}){1,}){1,}){1,}){1,}){1,}){1,}){1,} "
+	       "a\n"
 	       "override x (a){2}[{9223372036854775808]((((b{100}){100}){100}){100}) a\n",
 		"", "1 override|2 override|");
 	parsed("override x ((((((((((6+)+)+)+)+)+)+)+)+)+)+ a\n", "", "1 override|");
@@ -106,7 +112,8 @@ static void nul_ends_a_line(void **state)
 
 	(void)state;
 	assert_int_equal(
-		depmodd_parse(&c, "6.1", BYTES("search a\0 b\nsearch c\n"), NULL, NULL), 0);
+		depmodd_parse(&c, "6.1", BYTES("search a\0 b\nsearch c\n"), NULL, NULL),
+		0);
 	assert_int_equal(c.n_search, 2);
 	assert_string_equal(c.search[1], "c");
 	depmodd_done(&c);
@@ -130,7 +137,8 @@ static void excluded(void **state)
 	struct depmodd c = {0};
 
 	(void)state;
-	assert_int_equal(depmodd_parse(&c, "6.1", BYTES("exclude one two"), NULL, NULL), 0);
+	assert_int_equal(
+		depmodd_parse(&c, "6.1", BYTES("exclude one two"), NULL, NULL), 0);
 	assert_true(depmodd_excluded(&c, "build"));
 	assert_true(depmodd_excluded(&c, "source"));
 	assert_true(depmodd_excluded(&c, "one"));
@@ -162,13 +170,19 @@ static void ranks(void **state)
 		{"search updates built-in", "updates/a", "kernel/a", true, "updates"},
 		{"search updates built-in", "kernel/a", "updates/a", false, "updates"},
 		/* under no word, the first that was seen stays */
-		{"search updates built-in", "kernel/b/a", "kernel/a/a", false, "built-in"},
+		{"search updates built-in", "kernel/b/a", "kernel/a/a", false,
+			"built-in"},
 		{"search updates", "kernel/b/a", "kernel/a/a", false, NULL},
-		/* under one word, the last: the old path is not looked at for the word of the new one */
-		{"search updates built-in", "updates/b/a", "updates/a/a", true, "updates"},
+		/*
+		 * under one word, the last: the old path is not looked at for the word of
+		 * the new one
+		 */
+		{"search updates built-in", "updates/b/a", "updates/a/a", true,
+			"updates"},
 		{"search updates", "updates/b/a", "updates/a/a", true, "updates"},
 		/* ... but then it counts as built-in, which may rank higher */
-		{"search built-in updates", "updates/b/a", "updates/a/a", false, "built-in"},
+		{"search built-in updates", "updates/b/a", "updates/a/a", false,
+			"built-in"},
 		{"search built-in updates", "updates/a", "kernel/a", false, "built-in"},
 		{"search built-in updates", "kernel/a", "updates/a", true, "built-in"},
 		{"search a b c", "c/x", "b/x", false, "b"},
@@ -179,16 +193,23 @@ static void ranks(void **state)
 		{"search kernel/fs", "kernel/fs/a", "kernel/net/a", true, "kernel/fs"},
 		{"search updates", "updates", "kernel/a", false, NULL},
 		/* the word that is met last counts, which is the highest rank */
-		{"search kernel/fs kernel", "kernel/fs/a", "kernel/net/a", true, "kernel/fs"},
-		{"override a * kernel\nsearch updates", "updates/a", "kernel/a", false, "kernel/a"},
-		{"override a * kernel\nsearch updates", "kernel/a", "updates/a", true, "kernel/a"},
-		{"override b * kernel\nsearch updates", "kernel/a", "updates/a", false, "updates"},
+		{"search kernel/fs kernel", "kernel/fs/a", "kernel/net/a", true,
+			"kernel/fs"},
+		{"override a * kernel\nsearch updates", "updates/a", "kernel/a", false,
+			"kernel/a"},
+		{"override a * kernel\nsearch updates", "kernel/a", "updates/a", true,
+			"kernel/a"},
+		{"override b * kernel\nsearch updates", "kernel/a", "updates/a", false,
+			"updates"},
 		{"override a * one\noverride a * two", "one/a", "two/a", false, "two/a"},
 		{"override a * one\noverride a * two", "two/a", "one/a", true, "two/a"},
-		{"search external built-in\nexternal * /x", "/x/a", "kernel/a", true, "/x"},
-		{"search built-in external\nexternal * /x", "/x/a", "kernel/a", false, "built-in"},
+		{"search external built-in\nexternal * /x", "/x/a", "kernel/a", true,
+			"/x"},
+		{"search built-in external\nexternal * /x", "/x/a", "kernel/a", false,
+			"built-in"},
 		{"external * /x", "/x/a", "updates/a", false, "updates"},
-		{"search external\nexternal * /x\nexternal * /y", "/x/a", "/y/a", true, "/x"},
+		{"search external\nexternal * /x\nexternal * /y", "/x/a", "/y/a", true,
+			"/x"},
 		{"search external\nexternal * /x", "/xx/a", "kernel/a", false, NULL},
 		{"search /x", "/x/a", "kernel/a", false, NULL},
 	};
@@ -204,21 +225,27 @@ static void ranks(void **state)
 			0);
 		assert_int_equal(depmodd_finish(&c), 0);
 		if (depmodd_replaces(&c, &new, &old, &rule) != cases[i].replaces)
-			fail_msg("%s: %s over %s", cases[i].config, cases[i].new, cases[i].old);
+			fail_msg("%s: %s over %s", cases[i].config, cases[i].new,
+				cases[i].old);
 		if ((rule == NULL) != (cases[i].rule == NULL) ||
 			(rule && strcmp(rule, cases[i].rule) != 0))
-			fail_msg("%s: %s over %s: by %s", cases[i].config, cases[i].new, cases[i].old,
-				rule ? rule : "nothing");
-		assert_int_equal(depmodd_replaces(&c, &new, &old, NULL), cases[i].replaces);
+			fail_msg("%s: %s over %s: by %s", cases[i].config, cases[i].new,
+				cases[i].old, rule ? rule : "nothing");
+		assert_int_equal(
+			depmodd_replaces(&c, &new, &old, NULL), cases[i].replaces);
 		depmodd_done(&c);
 	}
 }
 
-/* Walk 0 is the kernel's directory /k, 1 and on are the external ones, from the last line up. */
+/*
+ * Walk 0 is the kernel's directory /k, 1 and on are the external ones, from the last line
+ * up.
+ */
 static void walks(void **state)
 {
-	static const char config[] = "external * /k/in\nexternal * /x\nexternal * /x/build\n"
-				     "external * /y/\nexclude no";
+	static const char config[] =
+		"external * /k/in\nexternal * /x\nexternal * /x/build\n"
+		"external * /y/\nexclude no";
 	static const struct {
 		const char *path; /* with /k in front where it is relative */
 		const char *met_in;
@@ -243,7 +270,8 @@ static void walks(void **state)
 	(void)state;
 	assert_int_equal(depmodd_parse(&c, "6.1", config, strlen(config), NULL, NULL), 0);
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
-		struct modpath p = {.abs = cases[i].path, .abs_len = strlen(cases[i].path)};
+		struct modpath p = {
+			.abs = cases[i].path, .abs_len = strlen(cases[i].path)};
 		char met[8] = "";
 
 		if (str_starts(p.abs, "/k/")) {
@@ -254,7 +282,8 @@ static void walks(void **state)
 			if (depmodd_meets(&c, walk, &p))
 				met[strlen(met)] = (char)('0' + walk);
 		if (strcmp(met, cases[i].met_in) != 0)
-			fail_msg("%s is met in '%s', not in '%s'", p.abs, met, cases[i].met_in);
+			fail_msg("%s is met in '%s', not in '%s'", p.abs, met,
+				cases[i].met_in);
 	}
 	depmodd_done(&c);
 }

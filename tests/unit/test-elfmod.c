@@ -2,10 +2,13 @@
 
 #include "makeelf.h"
 
-/* Facts as text: "alias=VALUE|export NAME CRC|need NAME|need NAME weak|version NAME CRC|" */
+/*
+ * Facts as text: "alias=VALUE|export NAME CRC|need NAME|need NAME weak|version NAME CRC|"
+ */
 static int list_info(void *arg, enum elfmod_key key, const char *value, size_t len)
 {
-	static const char *const names[] = {"alias", "softdep", "weakdep", "name", "vermagic"};
+	static const char *const names[] = {
+		"alias", "softdep", "weakdep", "name", "vermagic"};
 
 	buf_printf(arg, "%s=%.*s|", names[key], (int)len, value);
 	return 0;
@@ -65,7 +68,8 @@ static void everything(void **state)
 		unsigned section;
 
 		elf_section(&e, ".modinfo",
-			BYTES("license=GPL\0alias=pci:v*\0\0\0alias=x=y\0softdep=pre: a\0weakdep=b\0"
+			BYTES("license=GPL\0alias=pci:v*\0\0\0alias=x=y\0softdep=pre: "
+			      "a\0weakdep=b\0"
 			      "name=mod\0vermagic=6.1 SMP\0alias\0aliases=no\0"));
 		elf_put(&e, &crcs, 0x11223344, 4);
 		elf_put(&e, &crcs, 0x55667788, 4);
@@ -81,9 +85,12 @@ static void everything(void **state)
 		elf_symbol(&e, "maybe", 0, SHN_UNDEF, STB_WEAK);
 		elf_finish(&e);
 		expect(&e, 0,
-			"alias=pci:v*|alias=x=y|softdep=pre: a|weakdep=b|name=mod|vermagic=6.1 SMP|alias=|"
-			"export first 11223344|export second 55667788|export absolute cafebabe|"
-			"need printk|need maybe weak|version module_layout aabbccdd|version printk 99|");
+			"alias=pci:v*|alias=x=y|softdep=pre: "
+			"a|weakdep=b|name=mod|vermagic=6.1 SMP|alias=|"
+			"export first 11223344|export second 55667788|export absolute "
+			"cafebabe|"
+			"need printk|need maybe weak|version module_layout "
+			"aabbccdd|version printk 99|");
 		buf_done(&versions);
 		buf_done(&crcs);
 	}
@@ -161,8 +168,8 @@ static void sections_out_of_the_file(void **state)
 {
 	static const struct {
 		uint64_t off, size;
-	} cases[] = {{64, UINT64_MAX}, {UINT64_MAX, 8}, {UINT64_MAX - 7, 8}, {1 << 20, 1}, {64, 1 << 20},
-		{INT64_MAX, INT64_MAX}};
+	} cases[] = {{64, UINT64_MAX}, {UINT64_MAX, 8}, {UINT64_MAX - 7, 8}, {1 << 20, 1},
+		{64, 1 << 20}, {INT64_MAX, INT64_MAX}};
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++)
@@ -195,13 +202,14 @@ static void damaged_header(void **state)
 		{EI_DATA, BYTES("\3"), ELFMOD_BAD_HEADER},
 		{EI_DATA, BYTES("\2"), ELFMOD_BAD_HEADER}, /* the other byte order */
 		{EI_CLASS, BYTES("\1"), ELFMOD_BAD_HEADER},
-		{40, BYTES("\xff\xff\xff\xff\xff\xff\xff\xff"), ELFMOD_BAD_HEADER}, /* e_shoff */
+		{40, BYTES("\xff\xff\xff\xff\xff\xff\xff\xff"),
+			ELFMOD_BAD_HEADER}, /* e_shoff */
 		{40, BYTES("\0\0\0\0\0\0\0\x80"), ELFMOD_BAD_HEADER},
 		{58, BYTES("\x3f\0"), ELFMOD_BAD_HEADER}, /* e_shentsize */
 		{58, BYTES("\0\0"), ELFMOD_BAD_HEADER},
-		{60, BYTES("\0\0"), ELFMOD_BAD_HEADER},     /* e_shnum */
+		{60, BYTES("\0\0"), ELFMOD_BAD_HEADER}, /* e_shnum */
 		{60, BYTES("\xff\xff"), ELFMOD_BAD_HEADER},
-		{62, BYTES("\0\0"), ELFMOD_BAD_HEADER},     /* e_shstrndx */
+		{62, BYTES("\0\0"), ELFMOD_BAD_HEADER}, /* e_shstrndx */
 		{62, BYTES("\5\0"), ELFMOD_BAD_HEADER},
 		{62, BYTES("\xff\xff"), ELFMOD_BAD_HEADER},
 	};
@@ -244,7 +252,8 @@ static void damaged_section_names(void **state)
 		else if (kind == 4)
 			names->name = UINT32_MAX;
 		else
-			e.sections[1].name = UINT32_MAX; /* only this section has no name */
+			/* only this section has no name */
+			e.sections[1].name = UINT32_MAX;
 		expect(&e, kind < 5 ? ELFMOD_BAD_HEADER : 0, "");
 	}
 }
@@ -254,7 +263,8 @@ static void modinfo_without_end(void **state)
 	struct elf e = elf_new(false, false);
 
 	(void)state;
-	elf_section(&e, ".modinfo", BYTES("alias=one\0alias=two")); /* the last one ends with it */
+	/* the last one ends with it */
+	elf_section(&e, ".modinfo", BYTES("alias=one\0alias=two"));
 	elf_finish(&e);
 	expect(&e, 0, "alias=one|alias=two|");
 }
@@ -302,7 +312,8 @@ static void crcs_out_of_their_section(void **state)
 		elf_symbol(&e, "__crc_again", 0, s, STB_LOCAL);
 		elf_finish(&e);
 		expect(&e, 0,
-			"export in 2|export odd 2000000|export edge ffffffff|export far ffffffff|"
+			"export in 2|export odd 2000000|export edge ffffffff|export far "
+			"ffffffff|"
 			"export nowhere ffffffff|export common ffffffff|export again 1|");
 	}
 }
@@ -321,7 +332,10 @@ static void crc_names(void **state)
 	expect(&e, 0, "export  1|export a 2|");
 }
 
-/* A name out of the string table: depmod then looks for exports elsewhere, and believes no need. */
+/*
+ * A name out of the string table: depmod then looks for exports elsewhere, and believes
+ * no need.
+ */
 static void symbol_names_out_of_range(void **state)
 {
 	(void)state;
@@ -335,12 +349,14 @@ static void symbol_names_out_of_range(void **state)
 		elf_section(&e, "__ksymtab_strings", BYTES("k\0"));
 		elf_export(&e, "a", 1);
 		elf_need(&e, "n");
-		elf_symbol_at(&e, 1 << 20, 0, undefined ? SHN_UNDEF : 1, STB_GLOBAL, STT_NOTYPE);
+		elf_symbol_at(&e, 1 << 20, 0, undefined ? SHN_UNDEF : 1, STB_GLOBAL,
+			STT_NOTYPE);
 		elf_finish(&e);
 		if (undefined)
 			expect(&e, ELFMOD_BAD_EXPORTS, "export k 0|");
 		else
-			expect(&e, 0, "export k 0|need n|version n 1|version only_here 2|");
+			expect(&e, 0,
+				"export k 0|need n|version n 1|version only_here 2|");
 		buf_done(&v);
 	}
 }
@@ -435,7 +451,8 @@ static void registers_of_sparc(void **state)
 
 static void versions(void **state)
 {
-	static const char full[] = "0123456789012345678901234567890123456789012345678901234";
+	static const char full[] =
+		"0123456789012345678901234567890123456789012345678901234";
 
 	(void)state;
 	for (unsigned odd = 0; odd < 2; odd++) {
@@ -448,8 +465,10 @@ static void versions(void **state)
 		elf_section(&e, "__versions", v.data, v.len - odd);
 		elf_need(&e, "a");
 		elf_finish(&e);
-		expect(&e, 0, odd ? "need a|" : "need a|version a 1|version  2|version 0123456789012345678"
-						"901234567890123456789012345678901234 3|");
+		expect(&e, 0,
+			odd ? "need a|"
+			    : "need a|version a 1|version  2|version 0123456789012345678"
+			      "901234567890123456789012345678901234 3|");
 		buf_done(&v);
 	}
 }
@@ -594,9 +613,9 @@ static void cut_anywhere(void **state)
 		for (size_t n = 0, len = file.len; n < len; n++) {
 			file.len = n;
 			assert_int_equal(read_facts(&file, &facts),
-				n == 0		 ? ELFMOD_EMPTY :
-				n <= EI_NIDENT ? ELFMOD_NOT_ELF :
-						 ELFMOD_BAD_HEADER);
+				n == 0           ? ELFMOD_EMPTY
+				: n <= EI_NIDENT ? ELFMOD_NOT_ELF
+						 : ELFMOD_BAD_HEADER);
 			assert_int_equal(facts.len, 0);
 		}
 		buf_done(&file);
@@ -630,8 +649,8 @@ static void any_bit_wrong(void **state)
 /* Each word of the headers is each of the numbers that overflow something. */
 static void any_word_extreme(void **state)
 {
-	static const uint64_t extremes[] = {0, 1, UINT32_MAX, INT32_MAX, UINT64_MAX, INT64_MAX,
-		(uint64_t)INT64_MAX + 1, UINT64_MAX - 4095};
+	static const uint64_t extremes[] = {0, 1, UINT32_MAX, INT32_MAX, UINT64_MAX,
+		INT64_MAX, (uint64_t)INT64_MAX + 1, UINT64_MAX - 4095};
 
 	(void)state;
 	for (unsigned kind = 0; kind < 4; kind++) {
@@ -710,7 +729,8 @@ static int stop_version(void *arg, const char *name, size_t len, uint32_t crc, b
 
 static void stops_when_told(void **state)
 {
-	static const struct elfmod_ops stop = {stop_info, stop_symbol, stop_need, stop_version};
+	static const struct elfmod_ops stop = {
+		stop_info, stop_symbol, stop_need, stop_version};
 	struct buf file = {0};
 
 	(void)state;

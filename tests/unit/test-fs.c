@@ -91,7 +91,8 @@ static void expect(const struct tree *t, const char *path, const char *text, int
 		n_refused = 0;
 		r = fs_read_file(&t->root, path, 4096, &b);
 		assert_int_equal(n_refused > 0, ways[i] != 0);
-		if (r != err || (!r && (b.len != strlen(text) || memcmp(b.data, text, b.len) != 0)))
+		if (r != err || (!r && (b.len != strlen(text) ||
+					       memcmp(b.data, text, b.len) != 0)))
 			fail_msg("%s: %d, not %d; %.*s, not %s", path, r, err, (int)b.len,
 				b.data ? b.data : "", text ? text : "");
 		buf_done(&b);
@@ -172,7 +173,8 @@ static void last_link_is_not_followed_where_told(void **state)
 	for (int way = 0; way < 2; way++) {
 		refuse_with = way ? ENOSYS : 0;
 		assert_int_equal(
-			root_openat(&t->root, "absolute", O_RDONLY | O_NOFOLLOW, 0), -ELOOP);
+			root_openat(&t->root, "absolute", O_RDONLY | O_NOFOLLOW, 0),
+			-ELOOP);
 	}
 	refuse_with = 0;
 }
@@ -202,7 +204,8 @@ static void opens_where_no_link_leads(void **state)
 		/* a link at the end, and in between */
 		r = fs_open_plain(t->root.fd, "a/link", O_RDONLY | O_DIRECTORY);
 		assert_true(r == -ELOOP || r == -ENOTDIR);
-		assert_int_equal(fs_open_plain(t->root.fd, "a/dangling", O_RDONLY), -ELOOP);
+		assert_int_equal(
+			fs_open_plain(t->root.fd, "a/dangling", O_RDONLY), -ELOOP);
 		assert_int_equal(mkdirat(t->root.fd, "a/b/c", 0700), 0);
 		r = fs_open_plain(t->root.fd, "a/link/c", O_RDONLY);
 		assert_true(r == -ELOOP || r == -ENOTDIR);
@@ -211,8 +214,10 @@ static void opens_where_no_link_leads(void **state)
 		assert_int_equal(fs_remove(t->root.fd, "a/b/c", AT_REMOVEDIR), 0);
 		assert_int_equal(fs_remove(t->root.fd, "a/b/c", AT_REMOVEDIR), -ENOENT);
 		/* what else can be wrong */
-		assert_int_equal(fs_open_plain(t->root.fd, "a/missing/x", O_RDONLY), -ENOENT);
-		assert_int_equal(fs_open_plain(t->root.fd, "secret/x", O_RDONLY), -ENOTDIR);
+		assert_int_equal(
+			fs_open_plain(t->root.fd, "a/missing/x", O_RDONLY), -ENOENT);
+		assert_int_equal(
+			fs_open_plain(t->root.fd, "secret/x", O_RDONLY), -ENOTDIR);
 	}
 	refuse_with = 0;
 }
@@ -222,7 +227,8 @@ static void knows_what_is_its_own(void **state)
 	static const struct {
 		mode_t mode;
 		bool is_own;
-	} modes[] = {{0600, true}, {0644, true}, {0755, true}, {0664, false}, {0646, false}, {01777, false}};
+	} modes[] = {{0600, true}, {0644, true}, {0755, true}, {0664, false},
+		{0646, false}, {01777, false}};
 	struct stat st;
 
 	(void)state;
@@ -324,7 +330,8 @@ static void reads_no_devices(void **state)
 	struct buf b = {0};
 
 	assert_int_equal(mkfifoat(t->s.fd, "root/pipe", 0600), 0);
-	assert_int_equal(fs_read_file(&t->root, "pipe", 100, &b), -EINVAL); /* and does not wait */
+	/* and does not wait */
+	assert_int_equal(fs_read_file(&t->root, "pipe", 100, &b), -EINVAL);
 	assert_int_equal(root_open(&host, ""), 0);
 	assert_true(host.host);
 	assert_int_equal(fs_read_file(&host, "/dev/null", 100, &b), 0);

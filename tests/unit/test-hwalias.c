@@ -23,7 +23,8 @@ static void words(void **state)
 		{"of:N*T*Cbrcm,bcm2835-i2cC*", "device tree brcm,bcm2835-i2c"},
 		{"acpi*:PNP0C0A:*", "ACPI device PNP0C0A"},
 		{"platform:coretemp", "platform device coretemp"},
-		{"dmi*:svn*ASUSTeK*:pn*EeePC*:", "machine with vendor ASUSTeK, product EeePC"},
+		{"dmi*:svn*ASUSTeK*:pn*EeePC*:",
+			"machine with vendor ASUSTeK, product EeePC"},
 		{"devname:fuse", "device node /dev/fuse"},
 		{"fs-ext4", "file system ext4"},
 		{"crypto-sha256", "crypto algorithm sha256"},
@@ -68,8 +69,10 @@ static void patterns(void **state)
 		{"\xc3\xa4", "\xc3?", true},
 		{"*", "", true},
 		{"", "", true},
-		{"pci:v00008086d00001234sv*sd*bc*sc*i*", "pci:v00008086d*sv*sd*bc02sc*i*", true},
-		{"pci:v00008086d00001234sv*sd*bc*sc*i*", "pci:v00008087d*sv*sd*bc02sc*i*", false},
+		{"pci:v00008086d00001234sv*sd*bc*sc*i*", "pci:v00008086d*sv*sd*bc02sc*i*",
+			true},
+		{"pci:v00008086d00001234sv*sd*bc*sc*i*", "pci:v00008087d*sv*sd*bc02sc*i*",
+			false},
 	};
 
 	(void)state;
@@ -78,8 +81,10 @@ static void patterns(void **state)
 		assert_int_equal(hwalias_overlap(cases[i].b, cases[i].a), cases[i].meet);
 	}
 	/* many stars take no time */
-	assert_false(hwalias_overlap("*a*a*a*a*a*a*a*a*a*a*a*b", "*c*c*c*c*c*c*c*c*c*c*c*c*c*d"));
-	assert_false(hwalias_overlap("*********:*********pci:v0[D3sv", "*0*0*0*0*0*0*0*0*0*0*0*0*0*0*0*0*z"));
+	assert_false(hwalias_overlap(
+		"*a*a*a*a*a*a*a*a*a*a*a*b", "*c*c*c*c*c*c*c*c*c*c*c*c*c*d"));
+	assert_false(hwalias_overlap(
+		"*********:*********pci:v0[D3sv", "*0*0*0*0*0*0*0*0*0*0*0*0*0*0*0*0*z"));
 }
 
 int main(void)

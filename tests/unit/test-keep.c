@@ -11,8 +11,14 @@
 
 static void manifest_as_written(void **state)
 {
-	struct kept_file linked = {.name = "a b\n.ko", .ino = UINT64_MAX, .src_ino = 7, .kind = KEPT_LINKED},
-			 copied = {.name = "-", .ino = 1, .src_ino = 2, .src_ctime = -3,
+	struct kept_file linked = {.name = "a b\n.ko",
+				 .ino = UINT64_MAX,
+				 .src_ino = 7,
+				 .kind = KEPT_LINKED},
+			 copied = {.name = "-",
+				 .ino = 1,
+				 .src_ino = 2,
+				 .src_ctime = -3,
 				 .kind = KEPT_TARGET_COPIED};
 	struct buf text = {0};
 	struct manifest m;
@@ -75,7 +81,8 @@ static void manifest_bad(void **state)
 	assert_int_equal(parse(BYTES("d 0 0 0 \0x 1 1 0 a\0")), -EBADMSG);
 	assert_int_equal(parse(BYTES("d 0 0 0 \0f 1 1 a\0")), -EBADMSG);
 	assert_int_equal(parse(BYTES("d 0 0 0 \0f -1 1 0 a\0")), -EBADMSG);
-	assert_int_equal(parse(BYTES("d 0 0 0 \0f 99999999999999999999 1 0 a\0")), -EBADMSG);
+	assert_int_equal(
+		parse(BYTES("d 0 0 0 \0f 99999999999999999999 1 0 a\0")), -EBADMSG);
 	assert_int_equal(parse(BYTES("d 0 0 0 \0f\0")), -EBADMSG);
 	assert_int_equal(parse(BYTES("d 0 0 0 \0\0")), -EBADMSG);
 }
@@ -107,7 +114,9 @@ static void build_ids(void **state)
 	assert_int_equal(build_id(BYTES(XEN), id), -EBADMSG);
 	assert_int_equal(build_id(BYTES(GNU("\x04") "\x01\xfe\xab"), id), -EBADMSG);
 	assert_int_equal(build_id(BYTES(GNU("\x00")), id), -EBADMSG);
-	assert_int_equal(build_id(BYTES("\xff\xff\xff\xff\xff\xff\xff\xff\x03\0\0\0GNU\0"), id), -EBADMSG);
+	assert_int_equal(
+		build_id(BYTES("\xff\xff\xff\xff\xff\xff\xff\xff\x03\0\0\0GNU\0"), id),
+		-EBADMSG);
 }
 
 /* --- configuration --- */
@@ -144,8 +153,9 @@ static void make_dirs(struct scratch *s, const char *const *dirs)
 
 static void configuration(void **state)
 {
-	static const char *const dirs[] = {"etc", "run", "usr", "usr/lib", "etc/kmp-depmod.conf.d",
-		"run/kmp-depmod.conf.d", "usr/lib/kmp-depmod.conf.d", NULL};
+	static const char *const dirs[] = {"etc", "run", "usr", "usr/lib",
+		"etc/kmp-depmod.conf.d", "run/kmp-depmod.conf.d",
+		"usr/lib/kmp-depmod.conf.d", NULL};
 	struct scratch *s = *state;
 
 	configured(s, KEEP_NO, "");
@@ -153,19 +163,24 @@ static void configuration(void **state)
 	configured(s, KEEP_NO, "");
 	put(s, "usr/lib/kmp-depmod.conf", "keep-running=redirect");
 	configured(s, KEEP_REDIRECT, "");
-	put(s, "etc/kmp-depmod.conf", "\n# a comment\n  ; another\n\t keep-running\t=  restore \r\n");
+	put(s, "etc/kmp-depmod.conf",
+		"\n# a comment\n  ; another\n\t keep-running\t=  restore \r\n");
 	configured(s, KEEP_RESTORE, "");
-	put(s, "etc/kmp-depmod.conf", "keep-running\nkeep = no\nkeep-running = yes\nkeep-running = restore\n= x\n");
-	configured(s, KEEP_RESTORE, "etc/kmp-depmod.conf:1: no '='|etc/kmp-depmod.conf:2: unknown setting|"
-				    "etc/kmp-depmod.conf:3: keep-running is no, restore or redirect|"
-				    "etc/kmp-depmod.conf:5: unknown setting|");
+	put(s, "etc/kmp-depmod.conf",
+		"keep-running\nkeep = no\nkeep-running = yes\nkeep-running = restore\n= "
+		"x\n");
+	configured(s, KEEP_RESTORE,
+		"etc/kmp-depmod.conf:1: no '='|etc/kmp-depmod.conf:2: unknown setting|"
+		"etc/kmp-depmod.conf:3: keep-running is no, restore or redirect|"
+		"etc/kmp-depmod.conf:5: unknown setting|");
 	put(s, "etc/kmp-depmod.conf", "keep-running = restore\n");
 	/* drop-ins by name, masks, and what is none */
 	put(s, "usr/lib/kmp-depmod.conf.d/20.conf", "keep-running = no\n");
 	configured(s, KEEP_NO, "");
 	put(s, "usr/lib/kmp-depmod.conf.d/30.conf", "keep-running = redirect\n");
 	configured(s, KEEP_REDIRECT, "");
-	assert_int_equal(symlinkat("/dev/null", s->fd, "etc/kmp-depmod.conf.d/30.conf"), 0);
+	assert_int_equal(
+		symlinkat("/dev/null", s->fd, "etc/kmp-depmod.conf.d/30.conf"), 0);
 	configured(s, KEEP_NO, "");
 	put(s, "run/kmp-depmod.conf.d/20.conf", "");
 	configured(s, KEEP_RESTORE, "");
@@ -182,7 +197,8 @@ static void links(void **state)
 {
 	struct scratch *s = *state;
 	struct root root;
-	struct link_source from = {.root = &root, .dirfd = s->fd, .name = "a", .path = "a"};
+	struct link_source from = {
+		.root = &root, .dirfd = s->fd, .name = "a", .path = "a"};
 	struct stat a, b;
 
 	assert_int_equal(root_open(&root, s->path), 0);
@@ -209,7 +225,8 @@ int main(void)
 		cmocka_unit_test(manifest_as_written),
 		cmocka_unit_test(manifest_bad),
 		cmocka_unit_test(build_ids),
-		cmocka_unit_test_setup_teardown(configuration, scratch_make, scratch_remove),
+		cmocka_unit_test_setup_teardown(
+			configuration, scratch_make, scratch_remove),
 		cmocka_unit_test_setup_teardown(links, scratch_make, scratch_remove),
 	};
 

@@ -52,7 +52,8 @@ static void modules_order(void **state)
 	order(BYTES("a.ko\nb\0c\n"), -EBADMSG, 2, "");
 	memset(longest, 'x', sizeof(longest));
 	longest[PATH_MAX - 2] = '\n';
-	assert_int_equal(lists_order(longest, PATH_MAX - 1, stop, NULL, &(unsigned){0}), -ENOMEM);
+	assert_int_equal(
+		lists_order(longest, PATH_MAX - 1, stop, NULL, &(unsigned){0}), -ENOMEM);
 	longest[PATH_MAX - 2] = 'x';
 	longest[PATH_MAX - 1] = '\n';
 	order(longest, PATH_MAX, -EBADMSG, 1, "");
@@ -82,7 +83,8 @@ static void modules_builtin(void **state)
 	assert_int_equal(lists_builtin(BYTES("\n"), take_line, stop, NULL), -ENOMEM);
 }
 
-static int take_alias(void *arg, const char *module, size_t module_len, const char *alias, size_t len)
+static int take_alias(
+	void *arg, const char *module, size_t module_len, const char *alias, size_t len)
 {
 	buf_add(arg, module, module_len);
 	buf_char(arg, '=');
@@ -127,17 +129,21 @@ static void take_bad_symbol(void *arg, unsigned line, const char *text)
 	buf_printf(arg, "!%u %s|", line, text);
 }
 
-static void symbols(const char *text, size_t len, const char *symvers, const char *sysmap, char prefix)
+static void symbols(const char *text, size_t len, const char *symvers, const char *sysmap,
+	char prefix)
 {
 	char *copy = exact(text, len);
 	struct buf b = {0};
 
 	if (symvers) {
-		assert_int_equal(symvers_parse(copy, len, take_symbol, take_bad_symbol, &b), 0);
+		assert_int_equal(
+			symvers_parse(copy, len, take_symbol, take_bad_symbol, &b), 0);
 		assert_text(&b, symvers);
 	}
 	if (sysmap) {
-		assert_int_equal(sysmap_parse(copy, len, prefix, take_symbol, take_bad_symbol, &b), 0);
+		assert_int_equal(
+			sysmap_parse(copy, len, prefix, take_symbol, take_bad_symbol, &b),
+			0);
 		assert_text(&b, sysmap);
 	}
 	buf_done(&b);
@@ -152,14 +158,16 @@ static void module_symvers(void **state)
 		      "0xfedcba98 other drivers/x EXPORT_SYMBOL\n"
 		      "ff kfree vmlinux\tx"),
 		"printk 12345678|kfree ff|", NULL, 0);
-	symbols(BYTES("0xZ printk vmlinux x\n\nword\nx y\n0x1 no vmlinux\n0x1 ok vmlinux x\n"), "!1 0xZ|ok 1|", NULL, 0);
+	symbols(BYTES("0xZ printk vmlinux x\n\nword\nx y\n0x1 no vmlinux\n0x1 ok vmlinux "
+		      "x\n"),
+		"!1 0xZ|ok 1|", NULL, 0);
 }
 
 static void system_map(void **state)
 {
 	(void)state;
-	symbols(BYTES("ffff T printk\nffff r __ksymtab_printk\nffff r __ksymtab_gpl\n"), NULL,
-		"printk 0|gpl 0|", 0);
+	symbols(BYTES("ffff T printk\nffff r __ksymtab_printk\nffff r __ksymtab_gpl\n"),
+		NULL, "printk 0|gpl 0|", 0);
 	symbols(BYTES("ffff r ___ksymtab__x\nffff r __ksymtab_y\n"), NULL, "_x 0|", '_');
 	symbols(BYTES("word\nffff r __ksymtab_y"), NULL, "!1 word|y 0|", 0);
 }
@@ -173,7 +181,8 @@ static void long_lines(void **state)
 	for (unsigned i = 0; i < 50000; i++)
 		buf_char(&text, 'n');
 	buf_lit(&text, " vmlinux x\n0x2 next vmlinux x\n");
-	assert_int_equal(symvers_parse(text.data, text.len, take_symbol, take_bad_symbol, &b), 0);
+	assert_int_equal(
+		symvers_parse(text.data, text.len, take_symbol, take_bad_symbol, &b), 0);
 	assert_text(&b, "next 2|");
 	buf_done(&text);
 	buf_done(&b);

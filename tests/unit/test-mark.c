@@ -294,7 +294,10 @@ static void a_lock_that_others_can_hold_is_none(void **state)
 	close(theirs);
 }
 
-/* Whose files are another user's, though it is root: as where a network file system says so. */
+/*
+ * Whose files are another user's, though it is root: as where a network file system says
+ * so.
+ */
 static void be_squashed(void)
 {
 	struct __user_cap_header_struct head = {.version = _LINUX_CAPABILITY_VERSION_3};

@@ -18,9 +18,9 @@ static void describe(const struct tables *t, mod_row r, struct buf *b)
 			str_of(t, m->devnode));
 	for (uint32_t i = m->values; i < m[1].values; i++)
 		buf_printf(b, " %s=%s",
-			i < m->softdeps	      ? "alias" :
-				i < m->weakdeps ? "softdep" :
-						  "weakdep",
+			i < m->softdeps   ? "alias"
+			: i < m->weakdeps ? "softdep"
+					  : "weakdep",
 			str_of(t, t->values[i]));
 	for (uint32_t i = m->exports; i < m[1].exports; i++)
 		buf_printf(b, " +%s:%x", str_of(t, t->exports[i].sym), t->exports[i].crc);
@@ -43,11 +43,14 @@ static void has_all_facts(void **state)
 	for (mod_row r = 0; r < m.t.n.mods; r++)
 		describe(&m.t, r, &b);
 	assert_text(&b, "top.ko top alias=pci:* -shared:1001 -b_get:1001\n"
-			"kernel/a.ko a vermagic=6.1 alias=a alias=pci:* softdep=pre: b +shared:1001 +a_get:1001\n"
-			"kernel/b-c.ko.xz b_c node=b c1:2 alias=devname:b alias=char-major-1-2 weakdep=a "
+			"kernel/a.ko a vermagic=6.1 alias=a alias=pci:* softdep=pre: b "
+			"+shared:1001 +a_get:1001\n"
+			"kernel/b-c.ko.xz b_c node=b c1:2 alias=devname:b "
+			"alias=char-major-1-2 weakdep=a "
 			"+b_get:1002 -a_get:1001 -shared:1001?\n"
 			"kernel/empty.ko empty\n"
-			"updates/a.ko a vermagic=6.2 node-only=lonely alias=a alias=devname:lonely "
+			"updates/a.ko a vermagic=6.2 node-only=lonely alias=a "
+			"alias=devname:lonely "
 			"+shared:1004\n"
 			"updates/x/z.ko z -nothing:1001 -a_get:1001 -b_get:1001\n");
 	buf_done(&b);
@@ -64,7 +67,9 @@ static void strings_are_sorted_and_unique(void **state)
 	for (str_id s = 0; s < m.t.n.strings; s++) {
 		bool equal;
 
-		assert_int_equal(tables_find_str(&m.t, str_of(&m.t, s), str_len(&m.t, s), &equal), s);
+		assert_int_equal(
+			tables_find_str(&m.t, str_of(&m.t, s), str_len(&m.t, s), &equal),
+			s);
 		assert_true(equal);
 	}
 	made_done(&m);
@@ -74,7 +79,8 @@ static void same(const struct made *a, const struct made *b)
 {
 	assert_int_equal(a->size, b->size);
 	assert_memory_equal((char *)a->image + sizeof(struct store_head),
-		(char *)b->image + sizeof(struct store_head), a->size - sizeof(struct store_head));
+		(char *)b->image + sizeof(struct store_head),
+		a->size - sizeof(struct store_head));
 }
 
 /* Whatever threads read what in which order, the bytes are the same. */
@@ -94,8 +100,8 @@ static void any_order_of_reading(void **state)
 }
 
 /*
- * From any set of modules to any other, with any of the old ones read anew: nothing of the old
- * table remains that is not in one that was made at once.
+ * From any set of modules to any other, with any of the old ones read anew: nothing of
+ * the old table remains that is not in one that was made at once.
  */
 static void any_old_table(void **state)
 {
@@ -105,7 +111,8 @@ static void any_old_table(void **state)
 
 		for (unsigned now = 0; now <= ALL; now++) {
 			struct made want = make_table(now, NULL, 0, 1, 0);
-			struct made have = make_table(now, &old, now * 5 & ALL, 1 + now % 4, now);
+			struct made have =
+				make_table(now, &old, now * 5 & ALL, 1 + now % 4, now);
 
 			assert_int_equal(tables_check(&have.t), 0);
 			same(&want, &have);
@@ -118,12 +125,14 @@ static void any_old_table(void **state)
 
 static void a_long_way_back(void **state)
 {
-	struct made want = make_table(ALL, NULL, 0, 1, 0), at = make_table(0, NULL, 0, 1, 0);
+	struct made want = make_table(ALL, NULL, 0, 1, 0),
+		    at = make_table(0, NULL, 0, 1, 0);
 
 	(void)state;
 	for (unsigned step = 1; step <= 100; step++) {
 		unsigned set = step == 100 ? ALL : step * 37 & ALL;
-		struct made next = make_table(set, &at, step * 11 & ALL, 1 + step % 4, step);
+		struct made next =
+			make_table(set, &at, step * 11 & ALL, 1 + step % 4, step);
 
 		made_done(&at);
 		at = next;
@@ -138,8 +147,12 @@ static void unreadable_modules(void **state)
 	struct intake in;
 	struct merge_dir dirs[2] = {{.path = ""}, {.first = 2}};
 	struct merge_mod mods[2] = {{.file = "bad.ko"}, {.file = "good.ko"}};
-	struct merge_input input = {.intakes = &in, .n_intakes = 1, .dirs = dirs, .n_dirs = 1,
-		.mods = mods, .n_mods = 2};
+	struct merge_input input = {.intakes = &in,
+		.n_intakes = 1,
+		.dirs = dirs,
+		.n_dirs = 1,
+		.mods = mods,
+		.n_mods = 2};
 	struct buf file = {0}, b = {0};
 	struct elf_memory m;
 	struct tables t;
@@ -214,11 +227,13 @@ static void walk_order(void **state)
 			if (a == b)
 				assert_int_equal(c, 0);
 			else
-				assert_true((c < 0) == (tables_walk_order(&m.t, b, a) > 0));
+				assert_true(
+					(c < 0) == (tables_walk_order(&m.t, b, a) > 0));
 		}
 	assert_true(tables_walk_order(&m.t, 1, 0) < 0); /* kernel/a.ko before top.ko */
 	assert_true(tables_walk_order(&m.t, 0, 4) < 0); /* top.ko before updates/a.ko */
-	assert_true(tables_walk_order(&m.t, 4, 5) < 0); /* updates/a.ko before updates/x/z.ko */
+	/* updates/a.ko before updates/x/z.ko */
+	assert_true(tables_walk_order(&m.t, 4, 5) < 0);
 	made_done(&m);
 }
 

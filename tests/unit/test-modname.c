@@ -6,10 +6,10 @@
 
 static void module_files(void **state)
 {
-	static const char *const yes[] = {"a.ko", "a.ko.gz", "a.ko.xz", "a.ko.zst", "a.b.ko", ".a.ko",
-		"..ko", ".ko.ko"};
-	static const char *const no[] = {"", "a", "ko", ".ko", ".ko.gz.", "a.ko~", "a.KO", "a.ko.bz2",
-		"a.o", "a.ko.", "xko", ".k"};
+	static const char *const yes[] = {"a.ko", "a.ko.gz", "a.ko.xz", "a.ko.zst",
+		"a.b.ko", ".a.ko", "..ko", ".ko.ko"};
+	static const char *const no[] = {"", "a", "ko", ".ko", ".ko.gz.", "a.ko~", "a.KO",
+		"a.ko.bz2", "a.o", "a.ko.", "xko", ".k"};
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(yes); i++)
@@ -36,7 +36,8 @@ static void names(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
-		assert_int_equal(modname_copy(name, cases[i].file), strlen(cases[i].name));
+		assert_int_equal(
+			modname_copy(name, cases[i].file), strlen(cases[i].name));
 		assert_string_equal(name, cases[i].name);
 		assert_int_equal(modname_len(cases[i].file), strlen(cases[i].name));
 	}
@@ -108,7 +109,8 @@ static void aliases(void **state)
 
 static void plain_aliases(void **state)
 {
-	static const char *const yes[] = {"", "a", "pci:v0000*d*", "12345678", "1234567890123456", "\x7f"};
+	static const char *const yes[] = {
+		"", "a", "pci:v0000*d*", "12345678", "1234567890123456", "\x7f"};
 	static const char bad[] = "-[]\x80\xff";
 	char text[40];
 
@@ -153,6 +155,8 @@ int main(void)
 	};
 
 	if (__BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__)
-		LEAVE_OUT(tests, hashes, "its vectors are of a little-endian machine, as kmod's hash is of each");
+		LEAVE_OUT(tests, hashes,
+			"its vectors are of a little-endian machine, as kmod's hash is "
+			"of each");
 	return RUN(tests);
 }

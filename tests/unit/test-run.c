@@ -160,8 +160,8 @@ static void a_host_of_bad_manners(void **state)
 		close(saved[i]);
 	}
 	assert_int_equal(r, 0);
-	assert_int_equal(
-		sscanf(run.output, "0 1 2 3 SigBlk: %llx SigIgn: %llx", &blocked, &ignored),
+	assert_int_equal(sscanf(run.output, "0 1 2 3 SigBlk: %llx SigIgn: %llx", &blocked,
+				 &ignored),
 		2);
 	assert_int_equal(blocked & ~libc_own, 0);
 	assert_int_equal(ignored & ~libc_own, 0);

@@ -108,7 +108,8 @@ static void outcomes(void **state)
 	assert_int_equal(open_and_close(d->fd, &where), STORE_UNSAFE);
 	assert_int_equal(unlinkat(d->fd, "s", AT_REMOVEDIR), 0);
 	assert_int_equal(mkfifoat(d->fd, "s", 0600), 0);
-	assert_int_equal(open_and_close(d->fd, &where), STORE_UNSAFE); /* and does not wait */
+	/* and does not wait */
+	assert_int_equal(open_and_close(d->fd, &where), STORE_UNSAFE);
 	if (geteuid() == 0) {
 		assert_int_equal(unlinkat(d->fd, "s", 0), 0);
 		assert_int_equal(renameat(d->fd, "t", d->fd, "s"), 0);
@@ -199,12 +200,14 @@ static uint64_t use_all(const struct tables *t)
 }
 
 /*
- * Whoever can make a checksum can make any table: each word of one is each of some numbers, and
- * either the table is refused or all that it leads to lies within it, as a sanitizer sees.
+ * Whoever can make a checksum can make any table: each word of one is each of some
+ * numbers, and either the table is refused or all that it leads to lies within it, as a
+ * sanitizer sees.
  */
 static void tables_that_lie(void **state)
 {
-	static const uint32_t lies[] = {0, 1, 2, 3, 7, 20, 50, 1000, INT32_MAX, 0x80000000u, UINT32_MAX};
+	static const uint32_t lies[] = {
+		0, 1, 2, 3, 7, 20, 50, 1000, INT32_MAX, 0x80000000u, UINT32_MAX};
 	struct made m = make_table(ALL, NULL, 0, 1, 0);
 	size_t n = tables_size(&m.t.n);
 	unsigned refused = 0, taken = 0;
@@ -212,7 +215,8 @@ static void tables_that_lie(void **state)
 	(void)state;
 	for (size_t at = 0; at + 4 <= n; at += 4)
 		for (size_t i = 0; i < ARRAY_SIZE(lies); i++) {
-			char *copy = exact((char *)m.image + sizeof(struct store_head), n);
+			char *copy =
+				exact((char *)m.image + sizeof(struct store_head), n);
 			struct tables t;
 
 			memcpy(copy + at, &lies[i], 4);
@@ -235,7 +239,8 @@ static void a_head_that_lies(void **state)
 	const struct scratch *d = *state;
 	struct store_head h = {.inputs.where = where};
 
-	assert_int_equal(store_write(d->fd, "s", &h, &(struct counts){.mods = UINT32_MAX}), 0);
+	assert_int_equal(
+		store_write(d->fd, "s", &h, &(struct counts){.mods = UINT32_MAX}), 0);
 	assert_int_equal(open_and_close(d->fd, &where), STORE_DAMAGED);
 }
 

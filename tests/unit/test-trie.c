@@ -9,8 +9,11 @@
 
 static struct trie_entry entry(const char *key, const char *value, uint32_t priority)
 {
-	return (struct trie_entry){.key = key, .key_len = (uint32_t)strlen(key), .value = value,
-		.value_len = (uint32_t)strlen(value), .priority = priority};
+	return (struct trie_entry){.key = key,
+		.key_len = (uint32_t)strlen(key),
+		.value = value,
+		.value_len = (uint32_t)strlen(value),
+		.priority = priority};
 }
 
 static void written(const struct trie_entry *e, size_t n, const char *want, size_t len)
@@ -62,7 +65,8 @@ static void writes_keys_that_split(void **state)
 
 static void writes_several_values(void **state)
 {
-	const struct trie_entry e[] = {entry("x", "one", 1), entry("x", "two", 1), entry("x", "", 9)};
+	const struct trie_entry e[] = {
+		entry("x", "one", 1), entry("x", "two", 1), entry("x", "", 9)};
 
 	(void)state;
 	written(e, 3,
@@ -97,7 +101,8 @@ static void appends_behind_what_is_there(void **state)
 	buf_done(&b);
 }
 
-static int list(void *arg, const char *key, size_t key_len, uint32_t priority, const char *value)
+static int list(
+	void *arg, const char *key, size_t key_len, uint32_t priority, const char *value)
 {
 	struct buf *b = arg;
 
@@ -119,9 +124,9 @@ static int walk(const void *data, size_t len, struct buf *b)
 
 static void sample(struct buf *out)
 {
-	const struct trie_entry e[] = {
-		entry("a", "one", 3), entry("ab", "two", 1), entry("abcd", "three", 2),
-		entry("abce", "four", 2), entry("abce", "five", 4), entry("b\x7f", "", 0)};
+	const struct trie_entry e[] = {entry("a", "one", 3), entry("ab", "two", 1),
+		entry("abcd", "three", 2), entry("abce", "four", 2),
+		entry("abce", "five", 4), entry("b\x7f", "", 0)};
 
 	assert_int_equal(trie_write(e, ARRAY_SIZE(e), out), 0);
 }
@@ -133,7 +138,8 @@ static void reads_what_it_wrote(void **state)
 	(void)state;
 	sample(&index);
 	assert_int_equal(walk(index.data, index.len, &b), 0);
-	assert_text(&b, "a 3 one|ab 1 two|abcd 2 three|abce 2 four|abce 4 five|b\x7f 0 |");
+	assert_text(
+		&b, "a 3 one|ab 1 two|abcd 2 three|abce 2 four|abce 4 five|b\x7f 0 |");
 	buf_done(&index);
 	buf_done(&b);
 }
@@ -154,7 +160,8 @@ static void reads_children_first(void **state)
 	buf_done(&b);
 }
 
-static int stop(void *arg, const char *key, size_t key_len, uint32_t priority, const char *value)
+static int stop(
+	void *arg, const char *key, size_t key_len, uint32_t priority, const char *value)
 {
 	(void)key, (void)key_len, (void)priority, (void)value;
 	return --*(int *)arg ? 0 : 42;
@@ -231,7 +238,10 @@ static void references_in_circles(void **state)
 	buf_done(&b);
 }
 
-/* 64 nodes whose 256 children are all the next node, and then a value: no circle, but without number. */
+/*
+ * 64 nodes whose 256 children are all the next node, and then a value: no circle, but
+ * without number.
+ */
 static void paths_without_number(void **state)
 {
 	struct buf index = {0}, b = {0};
@@ -242,7 +252,8 @@ static void paths_without_number(void **state)
 	for (unsigned node = 0; node < 64; node++) {
 		buf_lit(&index, "\x00\xff");
 		for (unsigned c = 0; c < 256; c++)
-			buf_be32(&index, (node < 63 ? 0x20000000u : 0x40000000u) + 12 + (node + 1) * 1026);
+			buf_be32(&index, (node < 63 ? 0x20000000u : 0x40000000u) + 12 +
+						 (node + 1) * 1026);
 	}
 	buf_lit(&index, "\0\0\0\1\0\0\0\1v\0");
 	assert_int_equal(walk(index.data, index.len, &b), -EBADMSG);
@@ -267,8 +278,10 @@ static void bad_nodes(void **state)
 			    "ba\x00\x00\x00\x00")}, /* first beyond last */
 		{BYTES(HEAD "\x20\x00\x00\x0c"
 			    "az\x00\x00\x00\x00")}, /* table beyond the end */
-		{BYTES(HEAD "\x40\x00\x00\x0c\xff\xff\xff\xff\x00\x00\x00\x01v\0")}, /* count */
-		{BYTES(HEAD "\x40\x00\x00\x0c\x00\x00\x00\x01\x00\x00\x00\x01v")},   /* no NUL */
+		{BYTES(HEAD "\x40\x00\x00\x0c\xff\xff\xff\xff\x00\x00\x00\x01v"
+			    "\0")}, /* count */
+		{BYTES(HEAD "\x40\x00\x00\x0c\x00\x00\x00\x01\x00\x00\x00\x01"
+			    "v")}, /* no NUL */
 		{BYTES(HEAD "\x80\x00\x00\x0cprefix")},
 	};
 

@@ -18,16 +18,18 @@
 #include "base/buf.h"
 
 #define RUN(tests)                                                                       \
-	(cmocka_set_message_output(CM_OUTPUT_TAP), cmocka_run_group_tests(tests, NULL, NULL))
+	(cmocka_set_message_output(CM_OUTPUT_TAP),                                       \
+		cmocka_run_group_tests(tests, NULL, NULL))
 
 /*
- * Leave a test out of an array that is about to run, and say why. Not skip(): what cmocka 1.1.5 prints
- * then is a failure in TAP.
+ * Leave a test out of an array that is about to run, and say why. Not skip(): what cmocka
+ * 1.1.5 prints then is a failure in TAP.
  */
 #define LEAVE_OUT(tests, function, reason)                                               \
 	leave_out(tests, sizeof(tests) / sizeof(*(tests)), #function, reason)
 
-static inline void leave_out(struct CMUnitTest *tests, size_t n, const char *name, const char *reason)
+static inline void leave_out(
+	struct CMUnitTest *tests, size_t n, const char *name, const char *reason)
 {
 	for (size_t i = 0; i < n; i++)
 		if (strcmp(tests[i].name, name) == 0)
@@ -36,7 +38,9 @@ static inline void leave_out(struct CMUnitTest *tests, size_t n, const char *nam
 	fflush(stdout);
 }
 
-/* A copy that ends where its memory ends: a sanitizer sees each byte that is read beyond. */
+/*
+ * A copy that ends where its memory ends: a sanitizer sees each byte that is read beyond.
+ */
 static inline void *exact(const void *p, size_t n)
 {
 	void *copy = malloc(n ? n : 1);
@@ -95,7 +99,8 @@ static inline int scratch_remove(void **state)
 	return system(command);
 }
 
-static inline void put_file(int dirfd, const char *name, const void *data, size_t n, mode_t mode)
+static inline void put_file(
+	int dirfd, const char *name, const void *data, size_t n, mode_t mode)
 {
 	int fd;
 

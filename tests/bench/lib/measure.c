@@ -79,7 +79,8 @@ static int add_file(const char *path, const struct stat *st, int type, struct FT
 	if (type != FTW_F || !strstr(path + ftw->base, ".ko"))
 		return 0;
 	if (files.n % 1024 == 0)
-		files.paths = realloc(files.paths, (files.n + 1024) * sizeof(*files.paths));
+		files.paths =
+			realloc(files.paths, (files.n + 1024) * sizeof(*files.paths));
 	if (!files.paths || !(files.paths[files.n++] = strdup(path)))
 		err(1, "memory");
 	return 0;
@@ -118,7 +119,8 @@ static void *stat_files(void *arg)
 			const char *path = files.paths[at], *slash = strrchr(path, '/');
 			struct stat st;
 
-			if ((size_t)(slash - path) != dir_len || memcmp(path, dir, dir_len) != 0) {
+			if ((size_t)(slash - path) != dir_len ||
+				memcmp(path, dir, dir_len) != 0) {
 				char name[4096];
 
 				dir = path;
@@ -175,9 +177,14 @@ static int try_decompress(struct buffers *b, size_t n)
 		enum libdeflate_result r = libdeflate_gzip_decompress(
 			b->gzip, b->in, n, b->out, b->out_size, &(size_t){0});
 
-		return r == LIBDEFLATE_SUCCESS ? 1 : r == LIBDEFLATE_INSUFFICIENT_SPACE ? 0 : -1;
+		return r == LIBDEFLATE_SUCCESS              ? 1
+		       : r == LIBDEFLATE_INSUFFICIENT_SPACE ? 0
+							    : -1;
 	}
-	if (memcmp(b->in, "\xfd" "7zXZ", 6) == 0) {
+	if (memcmp(b->in,
+		    "\xfd"
+		    "7zXZ",
+		    6) == 0) {
 		lzma_ret r = lzma_stream_decoder(&b->xz, UINT64_MAX, LZMA_CONCATENATED);
 
 		b->xz.next_in = b->in;
@@ -186,15 +193,19 @@ static int try_decompress(struct buffers *b, size_t n)
 		b->xz.avail_out = b->out_size;
 		if (r == LZMA_OK)
 			r = lzma_code(&b->xz, LZMA_FINISH);
-		return r == LZMA_STREAM_END ? 1 : r == LZMA_OK || r == LZMA_BUF_ERROR ? 0 : -1;
+		return r == LZMA_STREAM_END                  ? 1
+		       : r == LZMA_OK || r == LZMA_BUF_ERROR ? 0
+							     : -1;
 	}
 	return -1;
 }
 
 static void *decompress_files(void *arg)
 {
-	struct buffers b = {.out_size = (size_t)4 << 20, .zstd = ZSTD_createDCtx(),
-		.gzip = libdeflate_alloc_decompressor(), .xz = LZMA_STREAM_INIT};
+	struct buffers b = {.out_size = (size_t)4 << 20,
+		.zstd = ZSTD_createDCtx(),
+		.gzip = libdeflate_alloc_decompressor(),
+		.xz = LZMA_STREAM_INIT};
 	size_t at;
 
 	(void)arg;
@@ -203,7 +214,8 @@ static void *decompress_files(void *arg)
 		size_t n = read_file(&b, files.paths[at]);
 		int r;
 
-		while ((r = n >= 6 ? try_decompress(&b, n) : -1) == 0 && b.out_size < OUT_MAX) {
+		while ((r = n >= 6 ? try_decompress(&b, n) : -1) == 0 &&
+			b.out_size < OUT_MAX) {
 			b.out_size *= 2;
 			b.out = realloc(b.out, b.out_size);
 			if (!b.out)
@@ -225,11 +237,13 @@ int main(int argc, char **argv)
 	if (argc >= 3 && strcmp(argv[1], "run") == 0)
 		return run(argv + 2);
 	if (argc == 4 && strcmp(argv[1], "stat") == 0)
-		printf("%lld\n", (long long)over_threads(argv[2], (unsigned)atoi(argv[3]), stat_files));
+		printf("%lld\n", (long long)over_threads(
+					 argv[2], (unsigned)atoi(argv[3]), stat_files));
 	else if (argc == 4 && strcmp(argv[1], "decompress") == 0)
-		printf("%lld\n",
-			(long long)over_threads(argv[2], (unsigned)atoi(argv[3]), decompress_files));
+		printf("%lld\n", (long long)over_threads(argv[2], (unsigned)atoi(argv[3]),
+					 decompress_files));
 	else
-		errx(2, "usage: measure run COMMAND... | stat DIR THREADS | decompress DIR THREADS");
+		errx(2, "usage: measure run COMMAND... | stat DIR THREADS | decompress "
+			"DIR THREADS");
 	return 0;
 }

@@ -24,7 +24,8 @@ static void show(int argc, char **argv)
 	printf("\n");
 	fprintf(stderr, "%s's message\n", WHO);
 	if (getenv("SHOW_CHILDREN"))
-		printf("children: %s\n", waitpid(-1, NULL, WNOHANG) < 0 ? "none" : "some");
+		printf("children: %s\n",
+			waitpid(-1, NULL, WNOHANG) < 0 ? "none" : "some");
 	if (getenv("SHOW_DESCRIPTORS"))
 		for (int fd = 3; fd < 64; fd++)
 			if (fcntl(fd, F_GETFD) >= 0)

@@ -82,9 +82,8 @@ bool fs_stats_trusted(int fd);
 
 /*
  * Does a negative errno of opening or looking at a file tell of that file? Others
- * (-EMFILE,
- * -ENOMEM, -EIO ...) tell of the machine: then it cannot be known what is there, and nothing
- * may be concluded.
+ * (-EMFILE, -ENOMEM, -EIO ...) tell of the machine: then it cannot be known what is there,
+ * and nothing may be concluded.
  */
 bool fs_err_is_files_own(int err);
 

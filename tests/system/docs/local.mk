@@ -4,6 +4,7 @@ EXTRA_DIST += tests/system/docs
 
 TESTS += \
 	tests/system/docs/completions \
+	tests/system/docs/layout \
 	tests/system/docs/options \
 	tests/system/docs/pages \
 	tests/system/docs/report \

@@ -42,15 +42,60 @@ static int remove_tree(int dirfd, const char *name, int depth)
 	return r == 0 && unlinkat(dirfd, name, AT_REMOVEDIR) < 0 ? neg_errno() : r;
 }
 
-/* A power loss may have left any of what is written first. */
+/* What is written first, and goes last. A power loss may have left any of it. */
+static bool is_sign(const char *name)
+{
+	return str_eq(name, "stamp") || str_eq(name, "stamp.new") ||
+	       str_eq(name, "files") || str_eq(name, "files.new");
+}
+
+static int list_names(int dirfd, struct buf *ret)
+{
+	int fd = openat(dirfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *d = fd < 0 ? NULL : fdopendir(fd);
+	const struct dirent *e;
+	int r = d ? 0 : neg_errno();
+
+	while (d && (errno = 0, e = readdir(d)))
+		if (!str_eq(e->d_name, ".") && !str_eq(e->d_name, ".."))
+			buf_add(ret, e->d_name, strlen(e->d_name) + 1);
+	if (d && errno)
+		r = neg_errno();
+	if (d)
+		closedir(d);
+	else
+		closep(&fd);
+	return r < 0 ? r : ret->err;
+}
+
 static bool has_sign(int fd)
 {
-	static const char *const signs[] = {"stamp", "stamp.new", "files", "files.new"};
+	_cleanup_(buf_done) struct buf names = {0};
 
-	for (size_t i = 0; i < ARRAY_SIZE(signs); i++)
-		if (faccessat(fd, signs[i], F_OK, AT_SYMLINK_NOFOLLOW) == 0)
+	list_names(fd, &names);
+	for (size_t at = 0; at < names.len; at += strlen(names.data + at) + 1)
+		if (is_sign(names.data + at))
 			return true;
 	return false;
+}
+
+/* All of a directory of ours. Killed meanwhile, it still is known as such. */
+static int remove_ours(struct keep *k, const char *name)
+{
+	_cleanup_(closep) int fd = openat(
+		k->modules_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	_cleanup_(buf_done) struct buf names = {0};
+	int r = fd < 0 ? neg_errno() : list_names(fd, &names);
+
+	for (size_t at = 0; r == 0 && at < names.len; at += strlen(names.data + at) + 1) {
+		const char *entry = names.data + at;
+
+		if (is_sign(entry) || unlinkat(fd, entry, 0) == 0)
+			continue;
+		r = errno == EISDIR || errno == EPERM ? remove_tree(fd, entry, 0)
+						      : neg_errno();
+	}
+	return r < 0 ? r : remove_tree(k->modules_fd, name, 0);
 }
 
 int keep_clean_new(struct keep *k)
@@ -70,7 +115,7 @@ int keep_clean_new(struct keep *k)
 			return 0;
 		return keep_fail(k, -EEXIST, "/%s/" NEW_DIR " is not ours", k->modules);
 	}
-	r = remove_tree(k->modules_fd, NEW_DIR, 0);
+	r = remove_ours(k, NEW_DIR);
 	return r < 0 ? keep_fail(k, r, "/%s/" NEW_DIR, k->modules) : 0;
 }
 
@@ -202,8 +247,9 @@ static int drop_tree(struct keep *k)
 
 static int drop_frame(struct keep *k)
 {
-	static const char *const files[] = {"usr", "facts", "marks", "state", "marks.new",
-		"state.new", "files.new", "stamp.new", "files", "stamp", KEPT_STAMP_OLD};
+	static const char *const files[] = {"usr", "facts", "facts.new", "marks", "state",
+		"marks.new", "state.new", "files.new", "stamp.new", "files", "stamp",
+		KEPT_STAMP_OLD};
 	size_t before = k->strange.len;
 
 	for (size_t i = 0; i < ARRAY_SIZE(files); i++)
@@ -248,7 +294,7 @@ int keep_drop(struct keep *k)
 	else if (r == KEEP_UNFINISHED)
 		r = drop_frame(k);
 	else if (r >= 0)
-		r = remove_tree(k->modules_fd, KEPT_DIR, 0);
+		r = remove_ours(k, KEPT_DIR);
 	return r < 0 ? keep_fail(k, r, "/%s/" KEPT_DIR, k->modules) : 0;
 }
 

@@ -182,8 +182,8 @@ static void await_clock(int64_t ctime)
 }
 
 /*
- * limit: of the clock, before st was asked for; done: see refresh_done(). 0, or the ctime
- * that the clock has to leave behind before this is tried again.
+ * limit: of the clock, before st was asked for; done: see refresh_done(). 0, -1 if it is in
+ * doubt, or the ctime that the clock has to leave behind before this is tried again.
  */
 static int64_t settle(struct refresh *r, struct stamp *stamp, const struct stat *st,
 	int64_t limit, int64_t done)
@@ -191,13 +191,24 @@ static int64_t settle(struct refresh *r, struct stamp *stamp, const struct stat 
 	struct stamp now = stamp_of(st);
 
 	if (done && now.ctime > done)
-		return 0;
+		return -1;
 	if (now.ctime >= limit)
 		return now.ctime;
-	if (is_true(stamp, &now, true) && stamp->ctime != now.ctime) {
+	if (!is_true(stamp, &now, true))
+		return -1;
+	if (stamp->ctime != now.ctime) {
 		stamp->ctime = now.ctime;
 		r->moved = true;
 	}
+	return 0;
+}
+
+/* What settle() said; it has to be tried again if this is not 0. */
+static int64_t conclude(uint8_t *was_true, int64_t said)
+{
+	if (said > 0)
+		return said;
+	*was_true = said < 0 ? IN_DOUBT : SETTLED;
 	return 0;
 }
 
@@ -215,7 +226,7 @@ struct finishing {
  */
 static int64_t settle_mod(struct refresh *r, mod_row m, int fd, const struct finishing *f)
 {
-	int64_t limit = scan_racy_limit(), young = 0;
+	int64_t limit = scan_racy_limit(), said = -1;
 	struct stat st;
 
 	if (stat_row(r, f ? f->root : NULL, f ? f->dir : NULL, fd, m, &st) == 0) {
@@ -223,12 +234,10 @@ static int64_t settle_mod(struct refresh *r, mod_row m, int fd, const struct fin
 
 		if (!f && elsewhere)
 			return 0;
-		young = settle(r, &r->t.mods[m].stamp, &st, limit,
+		said = settle(r, &r->t.mods[m].stamp, &st, limit,
 			elsewhere ? 0 : r->done[r->t.mods[m].dir]);
 	}
-	if (!young)
-		r->was_true[m] = SETTLED;
-	return young;
+	return conclude(&r->was_true[m], said);
 }
 
 bool refresh_settle(struct refresh *r, dir_row dir, int fd)
@@ -288,16 +297,14 @@ static void settle_outputs(struct finishing *f)
 
 	for (unsigned i = 0; fd >= 0 && i < OUT_MAX; i++) {
 		uint8_t *was_true = &r->was_true[r->t.n.mods + i];
-		int64_t limit = scan_racy_limit(), young = 0;
+		int64_t limit = scan_racy_limit(), said = -1;
 		struct stat st;
 
 		if (*was_true != WAS_TRUE)
 			continue;
 		if (fstatat(fd, output_names[i], &st, AT_SYMLINK_NOFOLLOW) == 0)
-			young = settle(r, &h->outputs[i].stamp, &st, limit, 0);
-		if (!young)
-			*was_true = SETTLED;
-		note_young(f, young);
+			said = settle(r, &h->outputs[i].stamp, &st, limit, 0);
+		note_young(f, conclude(was_true, said));
 	}
 }
 
@@ -313,19 +320,40 @@ bool refresh_any(const struct refresh *r)
 	return r->image && memchr(r->was_true, WAS_TRUE, (size_t)r->t.n.mods + OUT_MAX);
 }
 
+/* What is in doubt now must not be taken for true when a removal moves its ctime. */
+static void mark_doubtful(struct refresh *r)
+{
+	struct store_head *h = r->image;
+
+	for (mod_row m = 0; m < r->t.n.mods; m++) {
+		struct mod *mod = &r->t.mods[m];
+
+		if (r->was_true[m] == SETTLED || (mod->flags & ROW_RACY) ||
+			str_of(&r->t, r->t.dirs[mod->dir].path)[0] == '/')
+			continue;
+		mod->flags |= ROW_RACY;
+		r->moved = true;
+	}
+	for (unsigned i = 0; i < OUT_MAX; i++)
+		if (r->was_true[r->t.n.mods + i] != SETTLED)
+			h->outputs[i].racy = true;
+}
+
 int refresh_finish(struct refresh *r, const struct root *root, const char *dir,
 	int to_dir, const char *to_name)
 {
 	struct finishing f = {.r = r, .root = root, .dir = dir};
 	struct counts counts;
 
-	if (to_dir < 0 || (!r->moved && !refresh_any(r)))
+	if (to_dir < 0 || !r->image || (!r->moved && !r->all_told && !refresh_any(r)))
 		return 0;
 	settle_all(&f);
 	if (f.youngest) {
 		await_clock(f.youngest);
 		settle_all(&f);
 	}
+	if (r->all_told)
+		mark_doubtful(r);
 	if (!r->moved && to_dir == r->store_dir)
 		return 0;
 	counts = r->t.n;

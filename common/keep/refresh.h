@@ -27,6 +27,8 @@ struct refresh {
 	struct tables t;
 	uint8_t *was_true; /* enum was_true, of each module; then of each output */
 	int64_t *done;     /* of each directory, see refresh_done(); 0: not yet */
+	/* every file of the kernel's directory was told of: what is in doubt is marked so */
+	bool all_told;
 	atomic_bool moved; /* what is remembered was changed */
 	int store_dir;     /* borrowed */
 	const char *name;  /* borrowed */

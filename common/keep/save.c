@@ -84,13 +84,23 @@ static int fill(struct saving *s, int new_dir, const struct stat *top, const cha
 	return r < 0 ? keep_fail(k, r, "/%s/" NEW_DIR, k->modules) : 0;
 }
 
-/* The facts are kept as well: with the kernel's directory the engine's own go. */
-static void keep_facts(const struct keep *k, int kept, const char *store)
+/*
+ * The facts are kept as well: with the kernel's directory the engine's own go. Each save takes them
+ * anew, since a module may have been written in place: unless they are another build's by now.
+ */
+static void keep_facts(const struct keep *k, int kept)
 {
+	char store[STORE_NAME_MAX + 1];
 	struct link_source from = {.root = k->root, .dirfd = k->store_dir, .name = store};
 
-	if (k->store_dir >= 0)
-		link_file(&from, kept, "facts", NULL);
+	if (k->store_dir < 0 || k->state == KEEP_REPLACED)
+		return;
+	store_name(k->store_root, k->dir, store);
+	unlinkat(kept, "facts.new", 0);
+	if (link_file(&from, kept, "facts.new", NULL) >= 0)
+		renameat(kept, "facts.new", kept, "facts");
+	/* of two names of one file neither goes */
+	unlinkat(kept, "facts.new", 0);
 }
 
 static void saving_done(struct saving *s)
@@ -131,11 +141,12 @@ static int save_new(struct keep *k, const char *cause)
 			keep_clean_new(k);
 			refresh_again(&s.refresh);
 		}
+		s.refresh.all_told = r == 0;
 		refresh_finish(&s.refresh, k->root, k->dir, k->store_dir, s.store);
 	}
 	links_close(k, &links);
 	if (r == 0)
-		keep_facts(k, new_dir, s.store);
+		keep_facts(k, new_dir);
 	return r;
 }
 
@@ -151,6 +162,7 @@ int keep_save(struct keep *k, const struct keep_request *request)
 		return keep_fail(k, -EEXIST, "/%s/" KEPT_DIR " is not ours", k->modules);
 	if (k->kept_fd >= 0 && keep_is_current(k)) {
 		was = SAVE_ALREADY;
+		keep_facts(k, k->kept_fd);
 	} else {
 		r = keep_clean_new(k);
 		if (r == 0 &&

@@ -3,7 +3,9 @@
 EXTRA_DIST += tests/system/keep
 
 # 1-cases and 4-redirect are among the tests that a build with sanitizers runs, too
-TESTS += tests/system/keep/5-faults
+TESTS += \
+	tests/system/keep/5-faults \
+	tests/system/keep/6-walk
 if RPM
 TESTS += tests/system/keep/2-rpm
 endif

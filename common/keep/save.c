@@ -85,8 +85,9 @@ static int fill(struct saving *s, int new_dir, const struct stat *top, const cha
 }
 
 /*
- * The facts are kept as well: with the kernel's directory the engine's own go. Each save takes them
- * anew, since a module may have been written in place: unless they are another build's by now.
+ * The facts are kept as well: with the kernel's directory the engine's own go. Each save
+ * takes them anew, since a module may have been written in place: unless they are another
+ * build's by now.
  */
 static void keep_facts(const struct keep *k, int kept)
 {

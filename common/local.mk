@@ -81,6 +81,8 @@ common_libkmpdepmod_a_SOURCES = \
 	common/keep/conf.h \
 	common/keep/copy.c \
 	common/keep/copy.h \
+	common/keep/dangling.c \
+	common/keep/dangling.h \
 	common/keep/judge.c \
 	common/keep/keep.c \
 	common/keep/keep.h \
@@ -90,6 +92,8 @@ common_libkmpdepmod_a_SOURCES = \
 	common/keep/loaded.h \
 	common/keep/manifest.c \
 	common/keep/manifest.h \
+	common/keep/putback.c \
+	common/keep/putback.h \
 	common/keep/refresh.c \
 	common/keep/refresh.h \
 	common/keep/restore.c \

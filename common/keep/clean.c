@@ -150,6 +150,7 @@ static int drop_files(struct keep *k, struct refresh *refresh, uint32_t d)
 		return fd == -ENOENT || fd == -ENOTDIR || fd == -ELOOP ? 0 : fd;
 	for (uint32_t f = m->dirs[d].first; f < m->dirs[d + 1].first; f++) {
 		const struct kept_file *file = &m->files[f];
+		struct stamp now;
 		struct stat st;
 
 		if (fstatat(fd, file->name, &st, AT_SYMLINK_NOFOLLOW) < 0) {
@@ -159,11 +160,12 @@ static int drop_files(struct keep *k, struct refresh *refresh, uint32_t d)
 		}
 		if (st.st_ino != file->ino)
 			continue;
-		refresh_before(refresh, row, !*m->dirs[d].path, file->name, &st, false);
+		now = stamp_of(&st);
+		refresh_before(refresh, row, !*m->dirs[d].path, file->name, &now, false);
 		if (unlinkat(fd, file->name, 0) < 0)
 			return neg_errno();
 	}
-	refresh_done(refresh, row);
+	refresh_done(refresh, row, refresh_clock());
 	return 0;
 }
 

@@ -2,7 +2,8 @@
 /*
  * One thread reads directories, another makes them again, each whole and in that order:
  * file systems have one journal, and with two threads that link Btrfs takes longer than
- * with one.
+ * with one. The first is done long before the other, and does all that is left to do
+ * behind it.
  */
 
 #include <dirent.h>
@@ -36,9 +37,10 @@ struct place {
 			 tree */
 	struct item *items;
 	size_t n;
-	struct place *next;  /* in the queue */
-	struct place *later; /* the one that was read next */
-	atomic_bool made;    /* by the writer, which is done with it */
+	struct place *next;    /* in the queue */
+	struct place *later;   /* the one that was read next */
+	_Atomic int64_t since; /* when the writer was done with it; 0: not yet */
+	bool gone;             /* since it was read, the writer found */
 };
 
 struct places {
@@ -47,6 +49,7 @@ struct places {
 
 struct item {
 	struct kept_file file;
+	struct stamp stamp; /* as it was read */
 	const char *target; /* of a symbolic link that is copied */
 };
 
@@ -62,8 +65,11 @@ struct copying {
 	atomic_bool stop;
 	/* the reader's: */
 	struct place *top, *last;
-	struct arena arena; /* of places and items */
+	struct place *behind; /* the next that the writer is to be followed to */
+	struct arena arena;   /* of places and items */
+	const char *store;    /* its name */
 	struct refresh *refresh;
+	struct copied *copied;
 	char *entries;
 	struct buf items; /* struct item: of one directory */
 	struct failure cannot_read;
@@ -73,9 +79,7 @@ struct copying {
 	struct places queue;
 	bool closed;
 	atomic_bool writing, all_made;
-	/* the writer's: */
-	struct copied *copied;
-	struct failure cannot_write;
+	struct failure cannot_write; /* the writer's */
 };
 
 static int copy_failed(
@@ -214,13 +218,14 @@ static int add_item(struct copying *c, const char *name, const struct stat *st, 
 				   .kind = kind,
 				   .src_ino = st->st_ino,
 				   .src_ctime = timespec_ns(st->st_ctim)},
+		.stamp = stamp_of(st),
 		.target =
 			target ? arena_strdup(&c->arena, target, strlen(target)) : NULL};
 	return i->file.name && (!target || i->target) ? 0 : -ENOMEM;
 }
 
 static int read_symlink(struct copying *c, const struct place *at, int fd,
-	const char *name, struct places *subs, dir_row row)
+	const char *name, struct places *subs)
 {
 	_cleanup_(buf_done) struct buf path = {0};
 	char target[PATH_MAX];
@@ -241,14 +246,11 @@ static int read_symlink(struct copying *c, const struct place *at, int fd,
 		return add_item(c, name, &st, KEPT_SYMLINK, target);
 	if (S_ISDIR(st.st_mode))
 		return add_subdir(c, at, name, &st, true, subs);
-	if (!S_ISREG(st.st_mode))
-		return 0;
-	refresh_before(c->refresh, row, !*at->path, name, &st, false);
-	return add_item(c, name, &st, KEPT_TARGET_LINKED, NULL);
+	return S_ISREG(st.st_mode) ? add_item(c, name, &st, KEPT_TARGET_LINKED, NULL) : 0;
 }
 
 static int read_entry(struct copying *c, const struct place *at, int fd, const char *name,
-	struct places *subs, dir_row row)
+	struct places *subs)
 {
 	struct stat st;
 
@@ -259,19 +261,14 @@ static int read_entry(struct copying *c, const struct place *at, int fd, const c
 	if (S_ISDIR(st.st_mode))
 		return add_subdir(c, at, name, &st, false, subs);
 	if (S_ISLNK(st.st_mode))
-		return read_symlink(c, at, fd, name, subs, row);
-	if (!S_ISREG(st.st_mode))
-		return 0;
-	refresh_before(c->refresh, row, !*at->path, name, &st, false);
-	return add_item(c, name, &st, KEPT_LINKED, NULL);
+		return read_symlink(c, at, fd, name, subs);
+	return S_ISREG(st.st_mode) ? add_item(c, name, &st, KEPT_LINKED, NULL) : 0;
 }
 
 /* Without a DIR for each of a thousand directories. */
 static int read_entries(
 	struct copying *c, const struct place *at, int fd, struct places *subs)
 {
-	dir_row row = refresh_dir(c->refresh, at->path);
-
 	for (;;) {
 		long n = syscall(SYS_getdents64, fd, c->entries, ENTRIES_SIZE);
 
@@ -282,7 +279,7 @@ static int read_entries(
 			return copy_failed(c, &c->cannot_read, neg_errno(), at->path, "");
 		for (long o = 0; o < n;) {
 			const struct dirent64 *e = (const void *)(c->entries + o);
-			int r = read_entry(c, at, fd, e->d_name, subs, row);
+			int r = read_entry(c, at, fd, e->d_name, subs);
 
 			if (r < 0)
 				return copy_failed(
@@ -454,7 +451,8 @@ static int make_items(const struct making *m, const char **ret_bad)
 	return 0;
 }
 
-static void make_place(struct copying *c, const struct place *at)
+/* False: it is gone since it was read. */
+static bool make_place(struct copying *c, const struct place *at)
 {
 	_cleanup_(closep) int src = open_place(c, at);
 	_cleanup_(closep) int dst = src < 0 ? src : make_dir(c, at->path, at->mode);
@@ -463,22 +461,11 @@ static void make_place(struct copying *c, const struct place *at)
 	int r;
 
 	if (src == -ENOENT && *at->path)
-		return; /* gone since it was read */
+		return false;
 	r = dst < 0 ? dst : make_items(&m, &bad);
-	if (r < 0) {
+	if (r < 0)
 		copy_failed(c, &c->cannot_write, r, at->path, bad);
-		return;
-	}
-	refresh_done(c->refresh, refresh_dir(c->refresh, at->path));
-	manifest_add_dir(&c->copied->manifest, at->path);
-	for (size_t n = 0; n < at->n; n++) {
-		const struct item *i = &at->items[n];
-
-		if (!i->file.name)
-			continue;
-		c->copied->modules += !i->target && is_module(i->file.name);
-		manifest_add_file(&c->copied->manifest, &i->file);
-	}
+	return true;
 }
 
 static void write_places(struct copying *c)
@@ -486,54 +473,104 @@ static void write_places(struct copying *c)
 	c->writing = true;
 	for (struct place *p; (p = queue_take(c));)
 		for (; p && !c->stop; p = p->next) {
-			make_place(c, p);
-			p->made = true;
+			p->gone = !make_place(c, p);
+			p->since = refresh_clock();
 		}
 	c->all_made = true;
 }
 
 /* --- behind the writer --- */
 
-static void settle_place(struct copying *c, const struct place *at)
+/* How each file was before it got a link: as it was read. */
+static int tell(struct copying *c)
 {
-	_cleanup_(closep) int fd = open_place(c, at);
-	dir_row row = refresh_dir(c->refresh, at->path);
+	int r = refresh_open(c->k->store_dir, c->store, c->refresh);
 
-	while (fd >= 0 && !refresh_settle(c->refresh, row, fd) && !c->all_made)
+	for (const struct place *p = c->top; r == 0 && p; p = p->later) {
+		dir_row row = refresh_dir(c->refresh, p->path);
+
+		for (size_t n = 0; n < p->n; n++)
+			if (!p->items[n].target)
+				refresh_before(c->refresh, row, !*p->path,
+					p->items[n].file.name, &p->items[n].stamp, false);
+	}
+	return r;
+}
+
+static void note_place(struct copying *c, const struct place *at)
+{
+	struct copied *to = c->copied;
+
+	manifest_add_dir(&to->manifest, at->path);
+	for (size_t n = 0; n < at->n; n++) {
+		const struct item *i = &at->items[n];
+
+		if (!i->file.name)
+			continue;
+		to->modules += !i->target && is_module(i->file.name);
+		manifest_add_file(&to->manifest, &i->file);
+	}
+}
+
+/* What this leaves, refresh_finish() does. */
+static void settle_place(struct copying *c, const struct place *at, dir_row row)
+{
+	_cleanup_(closep) int fd = c->all_made ? -1 : open_place(c, at);
+
+	while (fd >= 0 && !refresh_settle(c->refresh, row, !*at->path, fd) &&
+		!c->all_made)
 		refresh_pause();
 }
 
-/*
- * What this does not come to, refresh_finish() does; all of it without a second thread.
- */
-static void settle_places(struct copying *c)
+static void follow(struct copying *c, const struct place *at)
 {
-	if (!c->writing || !refresh_any(c->refresh))
+	dir_row row = refresh_dir(c->refresh, at->path);
+
+	refresh_done(c->refresh, row, at->since);
+	if (at->gone)
 		return;
-	for (const struct place *p = c->top; p; p = p->later) {
-		while (!p->made && !c->all_made)
+	note_place(c, at);
+	settle_place(c, at, row);
+}
+
+/* Up to the end of all, or where the writer cannot be waited for. */
+static void follow_places(struct copying *c)
+{
+	for (; c->behind && !c->stop; c->behind = c->behind->later) {
+		while (!c->behind->since && c->writing && !c->all_made)
 			refresh_pause();
-		if (c->all_made || c->stop)
+		if (!c->behind->since)
 			return;
-		settle_place(c, p);
+		follow(c, c->behind);
 	}
 }
 
 /* --- both --- */
 
-/* The reader never waits for the writer, which comes afterwards where there is no second
- * thread. */
+static void read_places(struct copying *c)
+{
+	int r;
+
+	read_place(c, c->top);
+	queue_close(c);
+	r = tell(c);
+	if (r < 0 && !c->cannot_read.err)
+		copy_failed(c, &c->cannot_read, r, "", "");
+	refresh_prepare(c->refresh, c->k->store_dir, c->store);
+	c->behind = c->top;
+	follow_places(c);
+}
+
+/*
+ * The reader never waits for the writer, which comes afterwards where there is no second
+ * thread.
+ */
 static void copy_worker(void *arg, unsigned i)
 {
-	struct copying *c = arg;
-
-	if (i == 0) {
-		read_place(c, c->top);
-		queue_close(c);
-		settle_places(c);
-	} else {
-		write_places(c);
-	}
+	if (i == 0)
+		read_places(arg);
+	else
+		write_places(arg);
 }
 
 static int copy_all(struct copying *c, const struct stat *top)
@@ -546,18 +583,20 @@ static int copy_all(struct copying *c, const struct stat *top)
 	if (!c->entries || !c->top)
 		return -ENOMEM;
 	pool_run(2, copy_worker, c);
+	follow_places(c);
 	f = c->cannot_read.err ? &c->cannot_read : &c->cannot_write;
 	if (f->err)
 		return f->path ? keep_fail(c->k, f->err, "%s", f->path) : f->err;
 	return c->copied->manifest.err;
 }
 
-int copy_tree(struct keep *k, int src, int dst, const struct stat *top,
+int copy_tree(struct keep *k, int src, int dst, const struct stat *top, const char *store,
 	struct refresh *refresh, struct copied *ret)
 {
 	struct copying c = {.k = k,
 		.src = src,
 		.dst = dst,
+		.store = store,
 		.refresh = refresh,
 		.copied = ret,
 		.lock = PTHREAD_MUTEX_INITIALIZER,

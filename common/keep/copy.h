@@ -19,8 +19,9 @@ struct copied {
 };
 
 /*
- * src is k's kernel's directory, of which *top is the stat; dst an empty one. refresh is
- * told of each file. 0 or -errno.
+ * src is k's kernel's directory, of which *top is the stat; dst an empty one. The store of
+ * that name is opened as *refresh and told of each file; it is to be finished and closed
+ * in each case. 0 or -errno.
  */
-int copy_tree(struct keep *k, int src, int dst, const struct stat *top,
+int copy_tree(struct keep *k, int src, int dst, const struct stat *top, const char *store,
 	struct refresh *refresh, struct copied *ret);

@@ -12,7 +12,7 @@
  *       usr -> .             for a kmod that looks in usr/lib/modules
  *       facts                what was remembered of these modules
  *       marks                a character for each directory and file of the manifest: 'L' restore
- *                            has put it back, 'R' its removal was asked for, '.' neither
+ *                            has put it back or is about to, 'R' its removal was asked for, '.' neither
  *       state                what restore found; lines of KEY=VALUE
  *
  * The caller holds the engine's lock. Nothing is logged here: a failed call leaves its

@@ -16,6 +16,7 @@
 #include "keep/refresh.h"
 
 #define THREADS 2u
+#define WORTH_A_THREAD 500u /* stats */
 #define AWAIT_STEP_NS 500000
 #define AWAIT_MAX 200u /* steps */
 
@@ -57,6 +58,8 @@ int refresh_open(int store_dir, const char *name, struct refresh *ret)
 
 void refresh_close(struct refresh *r)
 {
+	if (r->begun)
+		store_abort(&r->writer);
 	store_close(&r->store);
 	free(r->was_true);
 	free(r->done);
@@ -76,40 +79,43 @@ static bool is_true(const struct stamp *then, const struct stamp *now, bool move
 }
 
 static void before_output(
-	struct refresh *r, const char *file, const struct stamp *now, bool moved)
+	struct refresh *r, const char *file, const struct stamp *before, bool moved)
 {
 	const struct store_head *h = r->image;
 
 	for (unsigned i = 0; i < OUT_MAX; i++)
 		if (str_eq(file, output_names[i]) && h->valid_outputs &&
-			!h->outputs[i].racy)
+			is_true(&h->outputs[i].stamp, before, moved))
 			r->was_true[r->t.n.mods + i] =
-				is_true(&h->outputs[i].stamp, now, moved);
+				h->outputs[i].racy ? TO_PROVE : WAS_TRUE;
 }
 
 void refresh_before(struct refresh *r, dir_row dir, bool is_top, const char *file,
-	const struct stat *st, bool moved)
+	const struct stamp *before, bool moved)
 {
-	struct stamp now = stamp_of(st);
 	mod_row m;
 
 	if (!r->image)
 		return;
 	if (is_top)
-		before_output(r, file, &now, moved);
+		before_output(r, file, before, moved);
 	m = dir == ID_NONE ? ID_NONE : tables_find_mod(&r->t, dir, file);
 	if (m != ID_NONE && !(r->t.mods[m].flags & ROW_RACY))
-		r->was_true[m] = is_true(&r->t.mods[m].stamp, &now, moved);
+		r->was_true[m] = is_true(&r->t.mods[m].stamp, before, moved);
 }
 
-void refresh_done(struct refresh *r, dir_row dir)
+int64_t refresh_clock(void)
 {
 	struct timespec now;
 
-	if (!r->image || dir == ID_NONE)
-		return;
 	clock_gettime(CLOCK_REALTIME, &now);
-	r->done[dir] = timespec_ns(now);
+	return timespec_ns(now);
+}
+
+void refresh_done(struct refresh *r, dir_row dir, int64_t since)
+{
+	if (r->image && dir != ID_NONE)
+		r->done[dir] = since;
 }
 
 void refresh_again(struct refresh *r)
@@ -118,7 +124,7 @@ void refresh_again(struct refresh *r)
 		if (r->was_true[i] == SETTLED)
 			r->was_true[i] = WAS_TRUE;
 	for (dir_row d = 0; r->image && d < r->t.n.dirs; d++)
-		refresh_done(r, d);
+		refresh_done(r, d, refresh_clock());
 }
 
 /* Links may be absolute: they are followed within the root. */
@@ -240,12 +246,63 @@ static int64_t settle_mod(struct refresh *r, mod_row m, int fd, const struct fin
 	return conclude(&r->was_true[m], said);
 }
 
-bool refresh_settle(struct refresh *r, dir_row dir, int fd)
+/* Is an index still the one that was published? As settle(). */
+static int64_t prove(
+	struct store_output *o, int dirfd, const char *name, const struct stat *st)
+{
+	_cleanup_(closep) int fd = -1;
+	struct digest digest;
+
+	if (!S_ISREG(st->st_mode) || (uint64_t)st->st_size != o->stamp.size)
+		return -1;
+	fd = openat(dirfd, name, O_RDONLY | O_NONBLOCK | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0 || digest_file(fd, &digest) < 0 || !digest_eq(digest, o->digest))
+		return -1;
+	o->stamp = stamp_of(st);
+	o->racy = false;
+	return 0;
+}
+
+static int64_t settle_output(struct refresh *r, unsigned i, int dirfd)
+{
+	struct store_output *o = &((struct store_head *)r->image)->outputs[i];
+	uint8_t *was_true = &r->was_true[r->t.n.mods + i];
+	int64_t limit = scan_racy_limit(), said = -1;
+	struct stat st;
+
+	if (*was_true != WAS_TRUE && *was_true != TO_PROVE)
+		return 0;
+	if (fstatat(dirfd, output_names[i], &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return conclude(was_true, -1);
+	if (*was_true == WAS_TRUE)
+		return conclude(was_true, settle(r, &o->stamp, &st, limit, 0));
+	said = timespec_ns(st.st_ctim);
+	if (said < limit)
+		said = prove(o, dirfd, output_names[i], &st);
+	r->moved |= said == 0;
+	return conclude(was_true, said);
+}
+
+/* The youngest ctime of what has to be tried again, or 0. */
+static int64_t settle_outputs(struct refresh *r, int dirfd)
+{
+	int64_t youngest = 0;
+
+	for (unsigned i = 0; i < OUT_MAX; i++)
+		youngest = MAX(youngest, settle_output(r, i, dirfd));
+	return youngest;
+}
+
+bool refresh_settle(struct refresh *r, dir_row dir, bool is_top, int fd)
 {
 	bool young = false;
 
-	if (!r->image || dir == ID_NONE)
+	if (!r->image)
 		return true;
+	if (is_top)
+		young = settle_outputs(r, fd) != 0;
+	if (dir == ID_NONE)
+		return !young;
 	for (mod_row m = r->t.dirs[dir].first; m < r->t.dirs[dir + 1].first; m++)
 		if (r->was_true[m] == WAS_TRUE && !(r->t.mods[m].flags & ROW_LINK))
 			young |= settle_mod(r, m, fd, NULL) != 0;
@@ -289,35 +346,25 @@ static void settle_worker(void *arg, unsigned i)
 		settle_dir(f, d);
 }
 
-static void settle_outputs(struct finishing *f)
-{
-	struct refresh *r = f->r;
-	_cleanup_(closep) int fd = root_openat(f->root, f->dir, O_PATH | O_DIRECTORY, 0);
-	struct store_head *h = r->image;
-
-	for (unsigned i = 0; fd >= 0 && i < OUT_MAX; i++) {
-		uint8_t *was_true = &r->was_true[r->t.n.mods + i];
-		int64_t limit = scan_racy_limit(), said = -1;
-		struct stat st;
-
-		if (*was_true != WAS_TRUE)
-			continue;
-		if (fstatat(fd, output_names[i], &st, AT_SYMLINK_NOFOLLOW) == 0)
-			said = settle(r, &h->outputs[i].stamp, &st, limit, 0);
-		note_young(f, conclude(was_true, said));
-	}
-}
-
 static void settle_all(struct finishing *f)
 {
+	_cleanup_(closep) int fd = root_openat(f->root, f->dir, O_PATH | O_DIRECTORY, 0);
+	size_t left = 0;
+
+	for (mod_row m = 0; m < f->r->t.n.mods; m++)
+		left += f->r->was_true[m] == WAS_TRUE;
 	f->next = 0;
-	pool_run(THREADS, settle_worker, f);
-	settle_outputs(f);
+	pool_run(left < WORTH_A_THREAD ? 1 : THREADS, settle_worker, f);
+	if (fd >= 0)
+		note_young(f, settle_outputs(f->r, fd));
 }
 
 bool refresh_any(const struct refresh *r)
 {
-	return r->image && memchr(r->was_true, WAS_TRUE, (size_t)r->t.n.mods + OUT_MAX);
+	size_t n = r->image ? (size_t)r->t.n.mods + OUT_MAX : 0;
+
+	return n &&
+	       (memchr(r->was_true, WAS_TRUE, n) || memchr(r->was_true, TO_PROVE, n));
 }
 
 /* What is in doubt now must not be taken for true when a removal moves its ctime. */
@@ -339,11 +386,34 @@ static void mark_doubtful(struct refresh *r)
 			h->outputs[i].racy = true;
 }
 
+/* --- the store --- */
+
+void refresh_prepare(struct refresh *r, int to_dir, const char *to_name)
+{
+	struct counts counts;
+
+	if (!r->image || to_dir < 0)
+		return;
+	counts = r->t.n;
+	r->begun = store_begin(to_dir, to_name, r->image, &counts, &r->writer) == 0;
+}
+
+static int write_store(struct refresh *r, int to_dir, const char *to_name)
+{
+	struct counts counts = r->t.n;
+	int err;
+
+	if (!r->begun)
+		return store_write(to_dir, to_name, r->image, &counts);
+	r->begun = false;
+	err = store_again(&r->writer, r->image, &counts);
+	return err < 0 ? err : store_commit(&r->writer, r->image, &counts);
+}
+
 int refresh_finish(struct refresh *r, const struct root *root, const char *dir,
 	int to_dir, const char *to_name)
 {
 	struct finishing f = {.r = r, .root = root, .dir = dir};
-	struct counts counts;
 
 	if (to_dir < 0 || !r->image || (!r->moved && !r->all_told && !refresh_any(r)))
 		return 0;
@@ -356,6 +426,5 @@ int refresh_finish(struct refresh *r, const struct root *root, const char *dir,
 		mark_doubtful(r);
 	if (!r->moved && to_dir == r->store_dir)
 		return 0;
-	counts = r->t.n;
-	return store_write(to_dir, to_name, r->image, &counts);
+	return write_store(r, to_dir, to_name);
 }

@@ -18,6 +18,7 @@
 enum was_true {
 	IN_DOUBT, /* not as remembered, and so it stays */
 	WAS_TRUE, /* its stat is to be taken */
+	TO_PROVE, /* an index so young when it was published that its bytes decide */
 	SETTLED,
 };
 
@@ -30,8 +31,10 @@ struct refresh {
 	/* every file of the kernel's directory was told of: what is in doubt is marked so */
 	bool all_told;
 	atomic_bool moved; /* what is remembered was changed */
-	int store_dir;     /* borrowed */
-	const char *name;  /* borrowed */
+	bool begun;        /* writer: see refresh_prepare() */
+	struct store_writer writer;
+	int store_dir;    /* borrowed */
+	const char *name; /* borrowed */
 };
 
 /* A store that cannot be used is no error: there is nothing to do then. 0 or -ENOMEM. */
@@ -44,16 +47,19 @@ bool refresh_any(const struct refresh *r);
 /* The directory of the files to come, or ID_NONE. */
 dir_row refresh_dir(const struct refresh *r, const char *path);
 /*
- * A file of that directory has this stat, and is about to get or lose a link. moved: its
- * ctime is known to have moved since it was remembered, for the same reason.
+ * A file of that directory had this stamp before it gets or loses a link. is_top: the
+ * directory is the kernel's own. moved: its ctime is known to have moved since it was
+ * remembered, for the same reason.
  */
 void refresh_before(struct refresh *r, dir_row dir, bool is_top, const char *file,
-	const struct stat *st, bool moved);
+	const struct stamp *before, bool moved);
+/* Nanoseconds by the clock of the system. */
+int64_t refresh_clock(void);
 /*
- * From now on nothing may change a file of that directory: one with a later ctime stays
- * in doubt.
+ * Since then (by that clock) nothing may have changed a file of that directory: one with a
+ * later ctime stays in doubt.
  */
-void refresh_done(struct refresh *r, dir_row dir);
+void refresh_done(struct refresh *r, dir_row dir, int64_t since);
 /* All links were removed again: every stat is to be taken anew. */
 void refresh_again(struct refresh *r);
 /* Every link in the tree that leads to a file elsewhere, as it is now. */
@@ -64,13 +70,18 @@ void refresh_before_links(struct refresh *r, const struct root *root, const char
  * removed. False if one changed so lately that another change could have the same ctime:
  * pause, and try again.
  */
-bool refresh_settle(struct refresh *r, dir_row dir, int fd);
+bool refresh_settle(struct refresh *r, dir_row dir, bool is_top, int fd);
 void refresh_pause(void);
 
 /*
+ * Write now what will not change of the store that refresh_finish() leaves: in a thread
+ * that has nothing else to do. The name is borrowed.
+ */
+void refresh_prepare(struct refresh *r, int to_dir, const char *to_name);
+/*
  * Remember the present stats of all that is left. dir is the kernel's directory below the
- * root. The store is written to to_dir (under the same name). 0 or -errno; a failure
- * costs time later.
+ * root. The store is written to to_dir under that name. 0 or -errno; a failure costs time
+ * later.
  */
 int refresh_finish(struct refresh *r, const struct root *root, const char *dir,
 	int to_dir, const char *to_name);

@@ -69,11 +69,9 @@ static int fill(struct saving *s, int new_dir, const struct stat *top, const cha
 	struct keep *k = s->k;
 	int r = make_frame(s, new_dir, top);
 
-	if (r == 0)
-		r = refresh_open(k->store_dir, s->store, &s->refresh);
 	if (r < 0)
 		return keep_fail(k, r, "/%s/" NEW_DIR, k->modules);
-	r = copy_tree(k, s->src, s->dst, top, &s->refresh, &s->copied);
+	r = copy_tree(k, s->src, s->dst, top, s->store, &s->refresh, &s->copied);
 	if (r < 0)
 		return keep_fail(k, r, "/%s", k->dir);
 	if (s->copied.modules == 0)

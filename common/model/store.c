@@ -242,6 +242,21 @@ int store_begin(int dirfd, const char *name, void *image, const struct counts *c
 	return 0;
 }
 
+int store_again(struct store_writer *w, void *image, const struct counts *counts)
+{
+	struct store_head *h = image;
+	struct tables t;
+	int r;
+
+	tables_place(&t, counts, h + 1);
+	h->image_checksum = digest_hash(h + 1, tables_size(counts));
+	r = pwrite_all(w->fd, t.mods, ((size_t)counts->mods + 1) * sizeof(*t.mods),
+		(char *)t.mods - (char *)h);
+	if (r < 0)
+		store_abort(w);
+	return r;
+}
+
 static void complete_head(struct store_head *h, const struct counts *counts)
 {
 	memcpy(h->magic, STORE_MAGIC, sizeof(h->magic));

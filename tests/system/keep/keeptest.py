@@ -272,6 +272,12 @@ exit 0
         return sum(s['modules_read'] + s['modules_digested'] for s in stats)
 
 
+def makes_indexes(result):
+    """Did this run (with --json --stats) make indexes to find out that they are right?"""
+    report = result.output[result.output.index('{\n'):]
+    return any(kernel['stats']['nanoseconds']['emit'] for kernel in json.loads(report)['kernels'])
+
+
 def digest(path):
     with open(path, 'rb') as file:
         return hashlib.sha1(file.read()).hexdigest()

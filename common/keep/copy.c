@@ -47,10 +47,15 @@ struct places {
 	struct place *first, **end;
 };
 
+/*
+ * The reader's until it is queued; then the reader looks at the name, stamp and target
+ * only, until the writer is done with its place.
+ */
 struct item {
 	struct kept_file file;
 	struct stamp stamp; /* as it was read */
 	const char *target; /* of a symbolic link that is copied */
+	bool gone;          /* since then */
 };
 
 struct failure {
@@ -314,13 +319,13 @@ static int read_items(struct copying *c, struct place *at, struct places *subs)
 	r = read_entries(c, at, fd, subs);
 	if (r < 0)
 		return r;
-	at->n = vec_len(&c->items, struct item);
-	if (at->n == 0)
+	if (c->items.len == 0)
 		return 0;
 	at->items = arena_alloc(&c->arena, c->items.len);
 	if (!at->items)
 		return copy_failed(c, &c->cannot_read, -ENOMEM, at->path, "");
 	memcpy(at->items, c->items.data, c->items.len);
+	at->n = vec_len(&c->items, struct item);
 	return 0;
 }
 
@@ -422,8 +427,7 @@ static bool is_as_read(const struct making *m)
 	       timespec_ns(st.st_ctim) == m->at->ctime;
 }
 
-/* 0 or -errno; *ret_bad: what that is about. Items that are gone since they were read
- * lose their names. */
+/* 0 or -errno; *ret_bad: what that is about. */
 static int make_items(const struct making *m, const char **ret_bad)
 {
 	for (size_t n = 0; n < m->at->n; n++) {
@@ -433,20 +437,18 @@ static int make_items(const struct making *m, const char **ret_bad)
 		*ret_bad = i->file.name;
 		if (r < 0 && (r != -ENOENT || i->target))
 			return r;
-		if (r < 0)
-			i->file.name = NULL;
+		i->gone = r < 0;
 	}
 	if (is_as_read(m))
 		return 0;
 	for (size_t n = 0; n < m->at->n; n++) {
 		struct item *i = &m->at->items[n];
-		int r = i->target || !i->file.name ? 0 : look_again(m, i);
+		int r = i->target || i->gone ? 0 : look_again(m, i);
 
 		*ret_bad = i->file.name;
 		if (r < 0 && r != -ENOENT)
 			return r;
-		if (r < 0)
-			i->file.name = NULL;
+		i->gone |= r < 0;
 	}
 	return 0;
 }
@@ -505,7 +507,7 @@ static void note_place(struct copying *c, const struct place *at)
 	for (size_t n = 0; n < at->n; n++) {
 		const struct item *i = &at->items[n];
 
-		if (!i->file.name)
+		if (i->gone)
 			continue;
 		to->modules += !i->target && is_module(i->file.name);
 		manifest_add_file(&to->manifest, &i->file);
@@ -517,9 +519,8 @@ static void settle_place(struct copying *c, const struct place *at, dir_row row)
 {
 	_cleanup_(closep) int fd = c->all_made ? -1 : open_place(c, at);
 
-	while (fd >= 0 && !refresh_settle(c->refresh, row, !*at->path, fd) &&
-		!c->all_made)
-		refresh_pause();
+	if (fd >= 0)
+		refresh_settle(c->refresh, row, !*at->path, fd, &c->all_made);
 }
 
 static void follow(struct copying *c, const struct place *at)

@@ -1,10 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * First it is found out what is missing, then that is written down, and then it is put
- * back: after a kill the next restore goes on, and clean knows what is ours.
- *
- * The disk is waited for once, and what was kept is looked at meanwhile. Directories are
- * made by one thread and filled by another, as in copy.c.
+ * First it is found out what is missing and can be put back, then that is written down,
+ * and then it is put back: after a kill the next restore goes on, and clean knows what is
+ * ours. Directories are made by one thread and filled by another, as in copy.c.
  */
 
 #include <dirent.h>
@@ -18,12 +16,18 @@
 #include "keep/putback.h"
 #include "keep/tree.h"
 
-/* A kept file, before it gets its link. */
-struct before {
-	bool missing; /* where it was */
-	bool is_kept; /* what was kept is still there: */
+#define THREADS 2u
+
+struct missing {
+	bool wanted; /* it is missing, and not because somebody asked for that */
+	int kept;    /* 0: what was kept of it is still there; -errno; -ESTALE: another */
 	struct stamp stamp;
 	bool alone; /* nobody else has a name of it */
+};
+
+struct missing_dir {
+	bool wanted;
+	mode_t mode; /* of the kept one, with S_IFDIR; 0: it is gone */
 };
 
 struct failure {
@@ -37,17 +41,17 @@ struct putting {
 	dev_t dev;
 	/* of modules that were added to the kernel and are there, each with a NUL */
 	struct buf names;
-	bool any;                 /* is missing */
-	struct before *before;    /* of each file */
-	mode_t *modes;            /* of kept directories, with S_IFDIR; 0: not known */
-	unsigned linked;          /* files that are missing and can be put back */
-	unsigned missing;         /* those that cannot */
-	int unchecked, unwritten; /* errors of the two threads that go first */
-	/* then, of those that make and fill directories: */
+	struct missing *files; /* as in the manifest */
+	struct missing_dir *dirs;
+	unsigned linked;  /* files that are missing and can be put back */
+	unsigned missing; /* those that cannot */
+	/* the threads': */
+	_Atomic uint32_t checked; /* which directory is next; so the others */
+	_Atomic int unchecked;
 	char store[STORE_NAME_MAX + 1];
 	struct refresh refresh;
-	_Atomic uint32_t made, filled; /* which directory is next */
-	atomic_bool filling, stop;
+	_Atomic uint32_t made, filled;
+	atomic_bool filling, stop, all_filled;
 	struct failure cannot_make, cannot_fill;
 	bool copied; /* the manifest says another thing than its file */
 };
@@ -139,7 +143,7 @@ static bool is_in_the_way(struct putting *p, uint32_t d, const char *name)
 	return true;
 }
 
-static int mark_missing_of(struct putting *p, uint32_t d)
+static int find_missing_of(struct putting *p, uint32_t d)
 {
 	struct keep *k = p->k;
 	const struct manifest *m = &k->manifest;
@@ -166,16 +170,11 @@ static int mark_missing_of(struct putting *p, uint32_t d)
 			is_in_the_way(p, d, m->files[f].name))
 			continue;
 		any = true;
-		if (blocked)
-			continue;
-		*mark = 'L';
-		p->before[f].missing = true;
+		p->files[f].wanted = !blocked;
 	}
 	if (blocked && any)
 		keep_strange(k, "/%s/%s", k->dir, below);
-	else if (fd < 0 && !blocked && (any || p->in_tree))
-		k->marks[d] = 'L';
-	p->any |= any && !blocked;
+	p->dirs[d].wanted = fd < 0 && !blocked && (any || p->in_tree);
 	return 0;
 }
 
@@ -192,144 +191,118 @@ static uint32_t parent_of(const struct manifest *m, uint32_t d)
 	return 0;
 }
 
-/* Directories that are missing above those that were marked. */
-static void mark_parents(struct keep *k)
+/* Directories that are missing above those that are. */
+static void find_parents(struct putting *p)
 {
+	const struct keep *k = p->k;
+
 	for (uint32_t d = k->manifest.n_dirs; d-- > 1;) {
-		uint32_t p = parent_of(&k->manifest, d);
+		uint32_t up = parent_of(&k->manifest, d);
 		_cleanup_(closep) int fd = -1;
 
-		if (k->marks[d] != 'L' || k->marks[p] == 'L')
+		if (!p->dirs[d].wanted || p->dirs[up].wanted)
 			continue;
-		fd = live_open(k, k->dir, k->manifest.dirs[p].path);
-		if (fd < 0)
-			k->marks[p] = 'L';
+		fd = live_open(k, k->dir, k->manifest.dirs[up].path);
+		p->dirs[up].wanted = fd < 0;
 	}
 }
 
-static int mark_missing(struct putting *p)
+static int find_missing(struct putting *p)
 {
 	int r = 0;
 
 	for (uint32_t d = 0; r == 0 && d < p->k->manifest.n_dirs; d++)
-		r = mark_missing_of(p, d);
-	if (r == 0 && p->any)
-		mark_parents(p->k);
+		r = find_missing_of(p, d);
+	if (r == 0)
+		find_parents(p);
 	return r;
 }
 
 /* --- what was kept of it --- */
 
-/* One that somebody put in its place, or took away, is not put back. */
-static int check_file(struct putting *p, int kept, uint32_t d, uint32_t f)
+static int check_file(const struct putting *p, int kept, uint32_t f)
 {
-	struct keep *k = p->k;
-	const struct kept_file *file = &k->manifest.files[f];
-	const char *below = k->manifest.dirs[d].path;
-	struct before *b = &p->before[f];
-	struct stat st;
-	int r = kept < 0                                                  ? kept
-		: fstatat(kept, file->name, &st, AT_SYMLINK_NOFOLLOW) < 0 ? neg_errno()
-									  : 0;
+	const struct kept_file *file = &p->k->manifest.files[f];
+	struct missing *is = &p->files[f];
+	struct stat st = {0};
 
-	if (r == 0 && st.st_ino == file->ino) {
-		b->stamp = stamp_of(&st);
-		b->alone = st.st_nlink == 1;
-		b->is_kept = true;
-		p->linked += b->missing;
-		return 0;
-	}
-	if (!b->missing)
-		return 0;
-	if (r == 0)
-		keep_strange(k, "/%s/" KEPT_DIR "/lib/modules/%s/%s%s%s", k->modules,
-			k->stamp.kver, below, *below ? "/" : "", file->name);
-	p->missing += r < 0;
-	return r == 0 || fs_err_is_files_own(r) ? 0 : r;
+	if (kept < 0 || fstatat(kept, file->name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		is->kept = kept < 0 ? kept : neg_errno();
+	else if (st.st_ino != file->ino)
+		is->kept = -ESTALE;
+	is->stamp = stamp_of(&st);
+	is->alone = is->kept == 0 && st.st_nlink == 1;
+	return is->kept == -ESTALE || fs_err_is_files_own(is->kept) ? 0 : is->kept;
 }
 
-static int check_dir(struct putting *p, uint32_t d)
+static int check_dir(const struct putting *p, uint32_t d)
 {
-	const struct keep *k = p->k;
-	const struct manifest *m = &k->manifest;
-	const char *marks = k->marks + m->n_dirs;
+	const struct manifest *m = &p->k->manifest;
 	uint32_t f = m->dirs[d].first, end = m->dirs[d + 1].first;
 	_cleanup_(closep) int kept = -1;
 	struct stat st;
 	int r = 0;
 
-	if (k->marks[d] != 'L' && !memchr(marks + f, 'L', end - f))
+	while (f < end && !p->files[f].wanted)
+		f++;
+	if (f == end && !p->dirs[d].wanted)
 		return 0;
-	kept = keep_open_kept(k, m->dirs[d].path);
-	if (kept >= 0 && fstat(kept, &st) == 0)
-		p->modes[d] = st.st_mode;
+	kept = keep_open_kept(p->k, m->dirs[d].path);
+	if (kept >= 0 && fstat(kept, &st) < 0)
+		return neg_errno();
+	if (kept < 0 && !fs_err_is_files_own(kept))
+		return kept;
+	p->dirs[d].mode = kept < 0 ? 0 : st.st_mode;
 	for (; r == 0 && f < end; f++)
-		if (marks[f] == 'L')
-			r = check_file(p, kept, d, f);
+		if (p->files[f].wanted)
+			r = check_file(p, kept, f);
 	return r;
-}
-
-static void check_kept(struct putting *p)
-{
-	for (uint32_t d = 0; p->unchecked == 0 && d < p->k->manifest.n_dirs; d++)
-		p->unchecked = check_dir(p, d);
-}
-
-static void note_marks(struct putting *p)
-{
-	p->unwritten = keep_write_marks(p->k);
-	if (p->unwritten == 0 && p->in_tree)
-		p->unwritten = refresh_open(p->k->kept_fd, "facts", &p->refresh);
 }
 
 static void check_worker(void *arg, unsigned i)
 {
-	if (i == 0)
-		note_marks(arg);
-	else
-		check_kept(arg);
+	struct putting *p = arg;
+	uint32_t d;
+
+	(void)i;
+	while (!p->unchecked &&
+		(d = atomic_fetch_add(&p->checked, 1)) < p->k->manifest.n_dirs) {
+		int r = check_dir(p, d);
+
+		if (r < 0)
+			p->unchecked = r;
+	}
 }
 
-/* Marks that were written of what is not there to be put back. */
-static int unmark(struct putting *p, const char *marks_before)
+/* One that somebody put in its place, or took away, is not put back. */
+static void mark_file(struct putting *p, uint32_t d, uint32_t f)
 {
 	struct keep *k = p->k;
 	const struct manifest *m = &k->manifest;
-	bool any = false;
+	const char *below = m->dirs[d].path;
 
-	for (uint32_t d = 0; d < m->n_dirs; d++)
-		if (k->marks[d] == 'L' && !p->modes[d] && marks_before[d] != 'L') {
-			k->marks[d] = '.';
-			any = true;
-		}
-	for (uint32_t f = 0; f < m->n_files; f++)
-		if (p->before[f].missing && !p->before[f].is_kept) {
-			k->marks[m->n_dirs + f] = '.';
-			any = true;
-		}
-	return any ? keep_write_marks(k) : 0;
+	if (p->files[f].kept == 0) {
+		k->marks[m->n_dirs + f] = 'L';
+		p->linked++;
+	} else if (p->files[f].kept == -ESTALE) {
+		keep_strange(k, "/%s/" KEPT_DIR "/lib/modules/%s/%s%s%s", k->modules,
+			k->stamp.kver, below, *below ? "/" : "", m->files[f].name);
+	} else {
+		p->missing++;
+	}
 }
 
-static int mark_and_check(struct putting *p)
+static void mark_all(struct putting *p)
 {
-	struct keep *k = p->k;
-	size_t n = (size_t)k->manifest.n_dirs + k->manifest.n_files;
-	_cleanup_(freep) char *marks_before = malloc(n + 1);
-	int r;
+	const struct manifest *m = &p->k->manifest;
 
-	if (!marks_before)
-		return -ENOMEM;
-	memcpy(marks_before, k->marks, n);
-	r = mark_missing(p);
-	if (r < 0 || !p->any)
-		return r;
-	pool_run(2, check_worker, p);
-	if (p->unchecked < 0 || p->unwritten < 0)
-		return p->unchecked < 0 ? p->unchecked : p->unwritten;
-	if (p->linked)
-		return unmark(p, marks_before);
-	memcpy(k->marks, marks_before, n);
-	return keep_write_marks(k);
+	for (uint32_t d = 0; d < m->n_dirs; d++) {
+		if (p->dirs[d].wanted && p->dirs[d].mode)
+			p->k->marks[d] = 'L';
+		for (uint32_t f = m->dirs[d].first; f < m->dirs[d + 1].first; f++)
+			if (p->files[f].wanted)
+				mark_file(p, d, f);
+	}
 }
 
 /* --- directories --- */
@@ -362,8 +335,9 @@ static void make_dirs(struct putting *p)
 	const struct keep *k = p->k;
 
 	for (uint32_t d = 0; d < k->manifest.n_dirs && !p->stop; d++) {
-		int r = k->marks[d] == 'L' && p->modes[d]
-				? make_dir(k, k->manifest.dirs[d].path, p->modes[d])
+		const struct missing_dir *is = &p->dirs[d];
+		int r = is->wanted && is->mode
+				? make_dir(k, k->manifest.dirs[d].path, is->mode)
 				: 0;
 
 		if (r < 0) {
@@ -381,9 +355,8 @@ static void settle_dir(struct putting *p, uint32_t d)
 	dir_row row = refresh_dir(&p->refresh, below);
 	_cleanup_(closep) int fd = live_open_plain(k, k->dir, below);
 
-	while (fd >= 0 && !refresh_settle(&p->refresh, row, !*below, fd) &&
-		p->filled < k->manifest.n_dirs)
-		refresh_pause();
+	if (fd >= 0)
+		refresh_settle(&p->refresh, row, !*below, fd, &p->all_filled);
 }
 
 /* What this does not come to, refresh_finish() does. */
@@ -392,9 +365,9 @@ static void follow(struct putting *p)
 	uint32_t n = p->k->manifest.n_dirs;
 
 	for (uint32_t d = 0; d < n && p->refresh.image; d++) {
-		while (p->filled <= d && p->filling && !p->stop)
+		while (p->filled <= d && p->filling && !p->all_filled)
 			refresh_pause();
-		if (p->filled <= d || p->filled == n || p->stop)
+		if (p->filled <= d || p->all_filled)
 			return;
 		settle_dir(p, d);
 	}
@@ -466,16 +439,26 @@ static int put_back_file(struct putting *p, int kept, int live, uint32_t d, uint
 
 /*
  * The unlink by the package manager has moved the ctime of a file that nobody else has a
- * name of: that is how it must be, and no sign of other bytes.
+ * name of: that is how it must be, and no sign of other bytes. One that can be changed
+ * under another name is looked at once more.
  */
-static void tell(struct putting *p, dir_row row, uint32_t d, uint32_t f)
+static void tell(struct putting *p, dir_row row, int kept, uint32_t d, uint32_t f)
 {
 	const struct manifest *m = &p->k->manifest;
-	const struct before *b = &p->before[f];
+	const char *name = m->files[f].name;
+	struct missing *is = &p->files[f];
+	struct stat st;
 
-	if (m->files[f].kind != KEPT_SYMLINK)
-		refresh_before(&p->refresh, row, !*m->dirs[d].path, m->files[f].name,
-			&b->stamp, b->alone);
+	if (m->files[f].kind == KEPT_SYMLINK)
+		return;
+	if (!is->alone && fstatat(kept, name, &st, AT_SYMLINK_NOFOLLOW) == 0)
+		is->stamp = stamp_of(&st);
+	refresh_before(&p->refresh, row, !*m->dirs[d].path, name, &is->stamp, is->alone);
+}
+
+static bool is_to_come(const struct putting *p, uint32_t f)
+{
+	return p->files[f].wanted && p->files[f].kept == 0;
 }
 
 static int fill_dir(struct putting *p, uint32_t d)
@@ -487,16 +470,16 @@ static int fill_dir(struct putting *p, uint32_t d)
 	uint32_t f = m->dirs[d].first, end = m->dirs[d + 1].first;
 	int r = 0;
 
-	while (f < end && !p->before[f].is_kept)
+	while (f < end && !is_to_come(p, f))
 		f++;
 	if (f == end)
 		return 0;
 	kept = keep_open_kept(k, m->dirs[d].path);
 	live = kept < 0 ? kept : live_open_plain(k, k->dir, m->dirs[d].path);
 	for (; r == 0 && live >= 0 && f < end; f++) {
-		if (!p->before[f].is_kept)
+		if (!is_to_come(p, f))
 			continue;
-		tell(p, row, d, f);
+		tell(p, row, kept, d, f);
 		r = put_back_file(p, kept, live, d, f);
 	}
 	refresh_done(&p->refresh, row, refresh_clock());
@@ -512,7 +495,7 @@ static void fill_dirs(struct putting *p)
 		while (p->made <= d && !p->stop)
 			refresh_pause();
 		if (p->stop)
-			return;
+			break;
 		r = fill_dir(p, d);
 		if (r < 0) {
 			p->cannot_fill = (struct failure){r, d};
@@ -520,6 +503,7 @@ static void fill_dirs(struct putting *p)
 		}
 		p->filled = d + 1;
 	}
+	p->all_filled = true;
 }
 
 /*
@@ -554,21 +538,40 @@ static int make_and_fill(struct putting *p)
 
 /* --- all of it --- */
 
-static int put_all(struct putting *p)
+static int find(struct putting *p)
 {
-	struct keep *k = p->k;
-	struct links links;
-	int r = kept_dev(k, &p->dev);
+	const struct manifest *m = &p->k->manifest;
+	int r = kept_dev(p->k, &p->dev);
 
-	p->before = calloc((size_t)k->manifest.n_files + 1, sizeof(*p->before));
-	p->modes = calloc((size_t)k->manifest.n_dirs + 1, sizeof(*p->modes));
-	if (!p->before || !p->modes)
+	p->files = calloc((size_t)m->n_files + 1, sizeof(*p->files));
+	p->dirs = calloc((size_t)m->n_dirs + 1, sizeof(*p->dirs));
+	if (!p->files || !p->dirs)
 		return -ENOMEM;
 	if (r == 0)
 		r = collect_names(p, "", 0);
 	if (r == 0)
-		r = mark_and_check(p);
+		r = find_missing(p);
+	if (r < 0)
+		return r;
+	pool_run(THREADS, check_worker, p);
+	if (p->unchecked < 0)
+		return p->unchecked;
+	mark_all(p);
+	return 0;
+}
+
+static int put_all(struct putting *p)
+{
+	struct keep *k = p->k;
+	struct links links;
+	int r = find(p);
+
 	if (r < 0 || !p->linked)
+		return r;
+	r = keep_write_marks(k);
+	if (r == 0 && p->in_tree)
+		r = refresh_open(k->kept_fd, "facts", &p->refresh);
+	if (r < 0)
 		return r;
 	r = links_open(k, k->dir, &links);
 	if (r == 0)
@@ -590,7 +593,7 @@ int put_back(struct keep *k, bool in_tree, unsigned *ret_linked, unsigned *ret_m
 	*ret_missing = p.missing;
 	refresh_close(&p.refresh);
 	buf_done(&p.names);
-	free(p.before);
-	free(p.modes);
+	free(p.files);
+	free(p.dirs);
 	return r;
 }

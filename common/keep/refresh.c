@@ -84,10 +84,13 @@ static void before_output(
 	const struct store_head *h = r->image;
 
 	for (unsigned i = 0; i < OUT_MAX; i++)
-		if (str_eq(file, output_names[i]) && h->valid_outputs &&
-			is_true(&h->outputs[i].stamp, before, moved))
+		if (str_eq(file, output_names[i]))
 			r->was_true[r->t.n.mods + i] =
-				h->outputs[i].racy ? TO_PROVE : WAS_TRUE;
+				!h->valid_outputs || !is_true(&h->outputs[i].stamp,
+							     before, moved)
+					? IN_DOUBT
+				: h->outputs[i].racy ? TO_PROVE
+						     : WAS_TRUE;
 }
 
 void refresh_before(struct refresh *r, dir_row dir, bool is_top, const char *file,
@@ -101,7 +104,8 @@ void refresh_before(struct refresh *r, dir_row dir, bool is_top, const char *fil
 		before_output(r, file, before, moved);
 	m = dir == ID_NONE ? ID_NONE : tables_find_mod(&r->t, dir, file);
 	if (m != ID_NONE && !(r->t.mods[m].flags & ROW_RACY))
-		r->was_true[m] = is_true(&r->t.mods[m].stamp, before, moved);
+		r->was_true[m] =
+			is_true(&r->t.mods[m].stamp, before, moved) ? WAS_TRUE : IN_DOUBT;
 }
 
 int64_t refresh_clock(void)
@@ -123,6 +127,7 @@ void refresh_again(struct refresh *r)
 	for (size_t i = 0; r->image && i < (size_t)r->t.n.mods + OUT_MAX; i++)
 		if (r->was_true[i] == SETTLED)
 			r->was_true[i] = WAS_TRUE;
+	r->all_told = false;
 	for (dir_row d = 0; r->image && d < r->t.n.dirs; d++)
 		refresh_done(r, d, refresh_clock());
 }
@@ -198,7 +203,7 @@ static int64_t settle(struct refresh *r, struct stamp *stamp, const struct stat 
 
 	if (done && now.ctime > done)
 		return -1;
-	if (now.ctime >= limit)
+	if (stamp_racy(&now, limit))
 		return now.ctime;
 	if (!is_true(stamp, &now, true))
 		return -1;
@@ -246,20 +251,27 @@ static int64_t settle_mod(struct refresh *r, mod_row m, int fd, const struct fin
 	return conclude(&r->was_true[m], said);
 }
 
-/* Is an index still the one that was published? As settle(). */
-static int64_t prove(
-	struct store_output *o, int dirfd, const char *name, const struct stat *st)
+/*
+ * Is an index still the one that was published? As settle(). Where stats prove nothing it
+ * remains one whose bytes decide.
+ */
+static int64_t prove(struct refresh *r, struct store_output *o, int dirfd,
+	const char *name, const struct stat *st, int64_t limit)
 {
 	_cleanup_(closep) int fd = -1;
+	struct stamp now = stamp_of(st);
 	struct digest digest;
 
-	if (!S_ISREG(st->st_mode) || (uint64_t)st->st_size != o->stamp.size)
+	if (stamp_racy(&now, limit))
+		return now.ctime;
+	if (!S_ISREG(st->st_mode) || !is_true(&o->stamp, &now, true))
 		return -1;
 	fd = openat(dirfd, name, O_RDONLY | O_NONBLOCK | O_NOFOLLOW | O_CLOEXEC);
 	if (fd < 0 || digest_file(fd, &digest) < 0 || !digest_eq(digest, o->digest))
 		return -1;
-	o->stamp = stamp_of(st);
-	o->racy = false;
+	o->stamp = now;
+	o->racy = !fs_stats_trusted(dirfd);
+	r->moved = true;
 	return 0;
 }
 
@@ -267,20 +279,16 @@ static int64_t settle_output(struct refresh *r, unsigned i, int dirfd)
 {
 	struct store_output *o = &((struct store_head *)r->image)->outputs[i];
 	uint8_t *was_true = &r->was_true[r->t.n.mods + i];
-	int64_t limit = scan_racy_limit(), said = -1;
+	int64_t limit = scan_racy_limit();
 	struct stat st;
 
 	if (*was_true != WAS_TRUE && *was_true != TO_PROVE)
 		return 0;
 	if (fstatat(dirfd, output_names[i], &st, AT_SYMLINK_NOFOLLOW) < 0)
 		return conclude(was_true, -1);
-	if (*was_true == WAS_TRUE)
-		return conclude(was_true, settle(r, &o->stamp, &st, limit, 0));
-	said = timespec_ns(st.st_ctim);
-	if (said < limit)
-		said = prove(o, dirfd, output_names[i], &st);
-	r->moved |= said == 0;
-	return conclude(was_true, said);
+	return conclude(was_true,
+		*was_true == WAS_TRUE ? settle(r, &o->stamp, &st, limit, 0)
+				      : prove(r, o, dirfd, output_names[i], &st, limit));
 }
 
 /* The youngest ctime of what has to be tried again, or 0. */
@@ -293,20 +301,23 @@ static int64_t settle_outputs(struct refresh *r, int dirfd)
 	return youngest;
 }
 
-bool refresh_settle(struct refresh *r, dir_row dir, bool is_top, int fd)
+static bool settle_once(struct refresh *r, dir_row dir, bool is_top, int fd)
 {
-	bool young = false;
+	bool young = is_top && settle_outputs(r, fd) != 0;
 
-	if (!r->image)
-		return true;
-	if (is_top)
-		young = settle_outputs(r, fd) != 0;
 	if (dir == ID_NONE)
 		return !young;
 	for (mod_row m = r->t.dirs[dir].first; m < r->t.dirs[dir + 1].first; m++)
 		if (r->was_true[m] == WAS_TRUE && !(r->t.mods[m].flags & ROW_LINK))
 			young |= settle_mod(r, m, fd, NULL) != 0;
 	return !young;
+}
+
+void refresh_settle(
+	struct refresh *r, dir_row dir, bool is_top, int fd, const atomic_bool *over)
+{
+	while (r->image && !settle_once(r, dir, is_top, fd) && !*over)
+		refresh_pause();
 }
 
 /* --- all that is left --- */

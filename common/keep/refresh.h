@@ -47,7 +47,8 @@ bool refresh_any(const struct refresh *r);
 /* The directory of the files to come, or ID_NONE. */
 dir_row refresh_dir(const struct refresh *r, const char *path);
 /*
- * A file of that directory had this stamp before it gets or loses a link. is_top: the
+ * A file of that directory had this stamp before it gets or loses a link; what was said of
+ * it earlier does not count any more. is_top: the
  * directory is the kernel's own. moved: its ctime is known to have moved since it was
  * remembered, for the same reason.
  */
@@ -67,10 +68,11 @@ void refresh_before_links(struct refresh *r, const struct root *root, const char
 
 /*
  * Remember the present stats of the files of a directory, all links of which are made or
- * removed. False if one changed so lately that another change could have the same ctime:
- * pause, and try again.
+ * removed. One can have changed so lately that another change could have the same ctime:
+ * then that is waited for, unless *over.
  */
-bool refresh_settle(struct refresh *r, dir_row dir, bool is_top, int fd);
+void refresh_settle(
+	struct refresh *r, dir_row dir, bool is_top, int fd, const atomic_bool *over);
 void refresh_pause(void);
 
 /*

@@ -64,6 +64,24 @@ static int write_stamp(const struct saving *s, int new_dir, const char *cause)
 				  new_dir, "stamp", text.data, text.len, s->k->sync);
 }
 
+static int remember(struct saving *s)
+{
+	const struct keep *k = s->k;
+
+	return refresh_finish(&s->refresh, k->root, k->dir, k->store_dir, s->store);
+}
+
+/*
+ * Before anybody finds what is kept: of a file that was in doubt he would take for true
+ * what is remembered. Where that cannot be written all is read again.
+ */
+static void remember_doubts(struct saving *s)
+{
+	s->refresh.all_told = true;
+	if (remember(s) < 0)
+		unlinkat(s->k->store_dir, s->store, 0);
+}
+
 static int fill(struct saving *s, int new_dir, const struct stat *top, const char *cause)
 {
 	struct keep *k = s->k;
@@ -77,6 +95,8 @@ static int fill(struct saving *s, int new_dir, const struct stat *top, const cha
 	if (s->copied.modules == 0)
 		return SAVE_NOTHING;
 	r = write_stamp(s, new_dir, cause);
+	if (r == 0)
+		remember_doubts(s);
 	if (r == 0 && renameat(k->modules_fd, NEW_DIR, k->modules_fd, KEPT_DIR) < 0)
 		r = neg_errno();
 	return r < 0 ? keep_fail(k, r, "/%s/" NEW_DIR, k->modules) : 0;
@@ -139,9 +159,8 @@ static int save_new(struct keep *k, const char *cause)
 		if (r) {
 			keep_clean_new(k);
 			refresh_again(&s.refresh);
+			remember(&s);
 		}
-		s.refresh.all_told = r == 0;
-		refresh_finish(&s.refresh, k->root, k->dir, k->store_dir, s.store);
 	}
 	links_close(k, &links);
 	if (r == 0)

@@ -95,7 +95,10 @@ struct store_writer {
  */
 int store_begin(int dirfd, const char *name, void *image, const struct counts *counts,
 	struct store_writer *ret);
-/* The table's rows of modules are others since. 0 or -errno; then it is aborted. */
+/*
+ * The table's rows of modules, and nothing else of it, have changed since. 0 or -errno;
+ * then it is aborted.
+ */
 int store_again(struct store_writer *w, void *image, const struct counts *counts);
 /*
  * Complete the head, whose inputs and outputs are set, and put the file in place. 0 or

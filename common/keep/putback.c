@@ -20,7 +20,8 @@
 
 struct missing {
 	bool wanted; /* it is missing, and not because somebody asked for that */
-	int kept;    /* 0: what was kept of it is still there; -errno; -ESTALE: another */
+	int kept;    /* 0: there is a file of its name in the kept tree; or -errno */
+	bool other;  /* but not the one that was kept */
 	struct stamp stamp;
 	bool alone; /* nobody else has a name of it */
 };
@@ -228,11 +229,10 @@ static int check_file(const struct putting *p, int kept, uint32_t f)
 
 	if (kept < 0 || fstatat(kept, file->name, &st, AT_SYMLINK_NOFOLLOW) < 0)
 		is->kept = kept < 0 ? kept : neg_errno();
-	else if (st.st_ino != file->ino)
-		is->kept = -ESTALE;
+	is->other = is->kept == 0 && st.st_ino != file->ino;
 	is->stamp = stamp_of(&st);
-	is->alone = is->kept == 0 && st.st_nlink == 1;
-	return is->kept == -ESTALE || fs_err_is_files_own(is->kept) ? 0 : is->kept;
+	is->alone = st.st_nlink == 1;
+	return fs_err_is_files_own(is->kept) ? 0 : is->kept;
 }
 
 static int check_dir(const struct putting *p, uint32_t d)
@@ -281,14 +281,14 @@ static void mark_file(struct putting *p, uint32_t d, uint32_t f)
 	const struct manifest *m = &k->manifest;
 	const char *below = m->dirs[d].path;
 
-	if (p->files[f].kept == 0) {
-		k->marks[m->n_dirs + f] = 'L';
-		p->linked++;
-	} else if (p->files[f].kept == -ESTALE) {
+	if (p->files[f].kept < 0) {
+		p->missing++;
+	} else if (p->files[f].other) {
 		keep_strange(k, "/%s/" KEPT_DIR "/lib/modules/%s/%s%s%s", k->modules,
 			k->stamp.kver, below, *below ? "/" : "", m->files[f].name);
 	} else {
-		p->missing++;
+		k->marks[m->n_dirs + f] = 'L';
+		p->linked++;
 	}
 }
 
@@ -458,7 +458,9 @@ static void tell(struct putting *p, dir_row row, int kept, uint32_t d, uint32_t 
 
 static bool is_to_come(const struct putting *p, uint32_t f)
 {
-	return p->files[f].wanted && p->files[f].kept == 0;
+	const struct missing *is = &p->files[f];
+
+	return is->wanted && is->kept == 0 && !is->other;
 }
 
 static int fill_dir(struct putting *p, uint32_t d)

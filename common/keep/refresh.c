@@ -393,8 +393,10 @@ static void mark_doubtful(struct refresh *r)
 		r->moved = true;
 	}
 	for (unsigned i = 0; i < OUT_MAX; i++)
-		if (r->was_true[r->t.n.mods + i] != SETTLED)
+		if (r->was_true[r->t.n.mods + i] != SETTLED && !h->outputs[i].racy) {
 			h->outputs[i].racy = true;
+			r->moved = true;
+		}
 }
 
 /* --- the store --- */

@@ -39,6 +39,7 @@ struct place {
 	size_t n;
 	struct place *next;    /* in the queue */
 	struct place *later;   /* the one that was read next */
+	dir_row row;           /* in what is remembered */
 	_Atomic int64_t since; /* when the writer was done with it; 0: not yet */
 	bool gone;             /* since it was read, the writer found */
 };
@@ -193,6 +194,7 @@ static struct place *new_place(struct copying *c, const struct place *up,
 		.ino = st->st_ino,
 		.ctime = timespec_ns(st->st_ctim),
 		.mode = st->st_mode & KEPT_DIR_MODE,
+		.row = ID_NONE,
 		.by_link = up && up->by_link};
 	return p;
 }
@@ -220,9 +222,7 @@ static int add_item(struct copying *c, const char *name, const struct stat *st, 
 	if (!i)
 		return -ENOMEM;
 	*i = (struct item){.file = {.name = arena_strdup(&c->arena, name, strlen(name)),
-				   .kind = kind,
-				   .src_ino = st->st_ino,
-				   .src_ctime = timespec_ns(st->st_ctim)},
+				   .kind = kind},
 		.stamp = stamp_of(st),
 		.target =
 			target ? arena_strdup(&c->arena, target, strlen(target)) : NULL};
@@ -384,13 +384,14 @@ static int make_link(const struct making *m, struct item *i)
 		from.path = path.data;
 	}
 	r = link_file(&from, m->dst, i->file.name, &copy);
+	i->file.src_ino = i->stamp.ino;
 	if (r == LINK_COPIED) {
 		i->file.ino = copy;
+		i->file.src_ctime = i->stamp.ctime;
 		i->file.kind = target ? KEPT_TARGET_COPIED : KEPT_COPIED;
 		return 0;
 	}
-	i->file.ino = i->file.src_ino;
-	i->file.src_ctime = 0;
+	i->file.ino = i->stamp.ino;
 	return r == 0 && target ? look_again(m, i) : r;
 }
 
@@ -488,12 +489,11 @@ static int tell(struct copying *c)
 {
 	int r = refresh_open(c->k->store_dir, c->store, c->refresh);
 
-	for (const struct place *p = c->top; r == 0 && p; p = p->later) {
-		dir_row row = refresh_dir(c->refresh, p->path);
-
+	for (struct place *p = c->top; r == 0 && p; p = p->later) {
+		p->row = refresh_dir(c->refresh, p->path);
 		for (size_t n = 0; n < p->n; n++)
 			if (!p->items[n].target)
-				refresh_before(c->refresh, row, !*p->path,
+				refresh_before(c->refresh, p->row, !*p->path,
 					p->items[n].file.name, &p->items[n].stamp, false);
 	}
 	return r;
@@ -515,23 +515,21 @@ static void note_place(struct copying *c, const struct place *at)
 }
 
 /* What this leaves, refresh_finish() does. */
-static void settle_place(struct copying *c, const struct place *at, dir_row row)
+static void settle_place(struct copying *c, const struct place *at)
 {
 	_cleanup_(closep) int fd = c->all_made ? -1 : open_place(c, at);
 
 	if (fd >= 0)
-		refresh_settle(c->refresh, row, !*at->path, fd, &c->all_made);
+		refresh_settle(c->refresh, at->row, !*at->path, fd, &c->all_made);
 }
 
 static void follow(struct copying *c, const struct place *at)
 {
-	dir_row row = refresh_dir(c->refresh, at->path);
-
-	refresh_done(c->refresh, row, at->since);
+	refresh_done(c->refresh, at->row, at->since);
 	if (at->gone)
 		return;
 	note_place(c, at);
-	settle_place(c, at, row);
+	settle_place(c, at);
 }
 
 /* Up to the end of all, or where the writer cannot be waited for. */
